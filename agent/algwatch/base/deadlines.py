@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 
 from algwatch.base.typed import Generic, TypeVar
 
 T = TypeVar("T")
 NEVER = 1 << 63  # ns
 Waiting = deque[tuple[int, T]]
+
+_due = itemgetter(0)
 
 
 class Deadlines(Generic[T]):
@@ -56,6 +59,12 @@ class Deadlines(Generic[T]):
         """Several at once, each with its time, in order."""
         if len(self._queue) + len(items) > self._limit:
             self._clean()
+        self._queue.extend(items)
+
+    def sort(self) -> None:
+        """Give late items their places, so that they do not wait for those before them."""
+        items = sorted(self._queue, key=_due)
+        self._queue.clear()
         self._queue.extend(items)
 
     def tidy(self) -> None:

@@ -92,6 +92,13 @@ class Calls:
         for queue in self._queues:
             queue.tidy()
 
+    def sort(self) -> None:
+        """Steps of believed messages came late."""
+        self._ack_wait.sort()
+        for queue in self._queues:
+            if isinstance(queue, Deadlines):
+                queue.sort()
+
     def feed(self, steps: list[Step]) -> None:
         """Steps of one side, in order. Moments come from advance(), when both sides are there."""
         get = self.table.get

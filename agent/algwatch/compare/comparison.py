@@ -81,7 +81,7 @@ class Comparison:
         self._knocks = Knocks()
         self.captured = Captured(two_sided)
         room = (memory or limits.memory) if two_sided else 0
-        self._doubts = Doubts(self.calls.table, self.sides, room, self._heard)
+        self._doubts = Doubts(self.calls, self.sides, room, self._heard)
         if self.pairing is not None:
             self.pairing.own = self.captured.own
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)

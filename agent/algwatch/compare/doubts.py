@@ -28,10 +28,10 @@ from algwatch.base.sighting import (
     Sighting,
     came_in,
 )
-from algwatch.base.table import Table
 from algwatch.compare.call import Call
+from algwatch.compare.calls import Calls
 from algwatch.compare.crossing import Crossing, Same
-from algwatch.sip.doubt import Asked, Doubt, way
+from algwatch.sip.doubt import Doubt, same_way
 from algwatch.sip.side import Side
 from algwatch.sip.step import Step
 from algwatch.sip.timers import WINDOW
@@ -42,31 +42,32 @@ MOST = 1 << 20  # bytes
 
 
 class Doubts:
-    """calls: by the hash of the Call-ID. memory: bytes of messages kept, 0: nothing is held. heard:
+    """memory: bytes of messages kept, 0: nothing is held. heard:
     called with the steps of what counts after all. held: messages in doubt,
     and those of a call behind them, in order, with True once known to have no other copy."""
 
-    def __init__(self, calls: Table[int, Call], sides: list[Side], memory: int,
+    def __init__(self, calls: Calls, sides: list[Side], memory: int,
                  heard: Callable[[Side, list[Step]], None]) -> None:  # fmt: skip
-        self._calls = calls
+        self._queued = calls
+        self._calls = calls.table
         self._heard = heard
         self._sides = sides
         self._of: list[Doubt] = []
+        self._fresh: list[Sighting] = []
         self.held: dict[Sighting, bool] = {}
         self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
-            doubt = sides[side].transactions.doubt = Doubt(
-                self._asked(side), min(memory // PART, MOST)
-            )
-            self._of.append(doubt)
+            transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
+            room = min(memory // PART, MOST)
+            transactions.doubt = Doubt(transactions.table, dialogs, self._fresh, room)
+            self._of.append(transactions.doubt)
 
     def settle(self, now: int, crossings: Sequence[Crossing | Same] = ()) -> None:
         """Tell the steps of messages that count after all. crossings: new ones; now: ns, pairing
         has passed it."""
-        for doubt in self._of:
-            if doubt.fresh:
-                self.held.update(dict.fromkeys(doubt.fresh, False))
-                doubt.fresh.clear()
+        if self._fresh:
+            self.held.update(dict.fromkeys(self._fresh, False))
+            self._fresh.clear()
         if not self.held:
             return
         for crossing in crossings:
@@ -77,23 +78,26 @@ class Doubts:
                 if crossing.entered in self.held:
                     self.held[crossing.entered] = True
         blocked = set()  # a message waits for those of its call before it
+        told = False
         for copy, alone in list(self.held.items()):
-            side, call = self._sides[copy.side], (copy.side, copy.row[CALL])
+            doubt, call = self._of[copy.side], (copy.side, copy.row[CALL])
             if call in blocked:
                 continue
             known = copy.paired or alone or copy.row[AT] + WINDOW < now
             early = not copy.paired and now <= copy.row[AT] + 3 * WINDOW and self._is_early(copy)
-            if (early or not known) and side.transactions.doubts(copy):
+            if (early or not known) and doubt.doubts(copy):
                 blocked.add(call)
                 continue
             del self.held[copy]
-            self._of[copy.side].release(copy)
-            doubtful = (
-                (alone or now == NEVER) and not copy.paired and side.transactions.doubts(copy)
-            )
+            doubt.release(copy)
+            doubtful = (alone or now == NEVER) and not copy.paired and doubt.doubts(copy)
             if not doubtful or self._may_be_stopped(copy):
+                side = self._sides[copy.side]
                 self._heard(side, side.believe(copy))
+                told = True
         self._stopped.clear()
+        if told:
+            self._queued.sort()
 
     def _is_early(self, copy: Sighting) -> bool:
         """The INVITE of its call has crossed, and the call is still to be told."""
@@ -101,28 +105,6 @@ class Doubts:
         if call is None or call.paired:
             return False
         return any(s.request is not None and s.request.paired > 0 for s in call.seen)
-
-    def _asked(self, side: int) -> Asked:
-        def is_doubtful(row: Row, ends: bytes, t: Transaction | None) -> bool:
-            if t is None:
-                t = self._invite(row, side)
-                if t is None:
-                    return False
-                if _goes(row, ends, t, back=False) or _goes(row, ends, t, back=True):
-                    return False
-            elif _goes(row, ends, t, back=True):
-                t.way_back = way(row)
-                return False
-            return True
-
-        return is_doubtful
-
-    def _invite(self, row: Row, side: int) -> Transaction | None:
-        """The INVITE of this call on that side."""
-        call = self._calls.get(row[CALL])
-        s = call.sides[side] if call is not None else None
-        t = s.invite if s is not None else self._of[side].invites.get(row[CALL])
-        return t if t is not None and t.flow else None
 
     def _may_be_stopped(self, copy: Sighting) -> bool:
         """False for a message alone of no host of its request or call, if it is known what became
@@ -135,7 +117,10 @@ class Doubts:
         t = self._sides[copy.side].transactions.table.get(row[TXN] ^ row[CALL])
         if t is None or not self._is_known(t, call):
             return True
-        if ends[16:32] != t.ends[:16] or _same_way(row, t) or t.way_back or self._has_right(copy):
+        if ends[16:32] != t.ends[:16] or same_way(row, t) or self._has_right(copy):
+            return False
+        # After a provisional response that came as it has to come, the final one may be stopped.
+        if t.way_back[0] and (row[STATUS] < 200 or t.final_flow == t.way_back[0]):
             return False
         inbound = _is_inbound(t, call, copy.side)
         if inbound is False and copy.side == WAN:
@@ -161,7 +146,7 @@ class Doubts:
 
     def _has_right(self, copy: Sighting) -> bool:
         """Another message of this kind, held behind this one, crossed or is not in doubt itself."""
-        row, transactions = copy.row, self._sides[copy.side].transactions
+        row, doubt = copy.row, self._of[copy.side]
         for other in self.held:
             theirs = other.row
             if (
@@ -169,7 +154,7 @@ class Doubts:
                 and other.side == copy.side
                 and theirs[METHOD] == row[METHOD]
                 and bool(theirs[STATUS]) is bool(row[STATUS])
-                and (other.paired or not transactions.doubts(other))
+                and (other.paired or not doubt.doubts(other))
             ):
                 return True
         return False
@@ -190,7 +175,8 @@ class Doubts:
         near = {pair.inside[:16] if lan else pair.outside[:16] for pair in pairs}
         near |= {host for one in asked for host in (one[:16], one[16:32])} - beyond
         if row[METHOD] == CANCEL:  # it goes the way of its INVITE (RFC 3261 section 9.1)
-            return False
+            there = not row[BITS] & s.invite.bits & ROW_DIRECTED or same_way(row, s.invite)
+            return there and ends[:32] == s.invite.ends[:32]
         if came_in(copy) and source in (beyond if lan else near):
             return False  # the router sends what comes from there
         if lan:
@@ -203,24 +189,6 @@ class Doubts:
 def _is_first(row: Row) -> bool:
     """True for an INVITE outside a dialog."""
     return row[METHOD] == INVITE and not row[TO_TAG]
-
-
-def _goes(row: Row, ends: bytes, t: Transaction, back: bool) -> bool:
-    """True if a message goes the way of a request, or back."""
-    was = t.ends
-    there = was[:32] + was[40:44]
-    if back:
-        there = was[16:32] + was[:16] + was[42:44] + was[40:42]
-    if ends[:32] + ends[40:44] != there:
-        return False
-    return not row[BITS] & t.bits & ROW_DIRECTED or _same_way(row, t) is not back
-
-
-def _same_way(row: Row, t: Transaction) -> bool:
-    """True if both surely came in, or both went out."""
-    if not row[BITS] & t.bits & ROW_DIRECTED:
-        return False
-    return not (row[BITS] ^ t.bits) & ROW_OUTGOING
 
 
 def _is_inbound(t: Transaction, call: Call | None, side: int) -> bool | None:

@@ -3,36 +3,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
+from algwatch.base.sighting import BITS, CALL, FLOW, STATUS, TXN, Row, Sighting
+from algwatch.base.table import Table
+from algwatch.sip.transaction import WAY, Transaction, Way
 
-from algwatch.base.native.layout import ROW_OUTGOING
-from algwatch.base.sighting import BITS, CALL, FLOW, Row, Sighting
-from algwatch.sip.transaction import Transaction
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.sip.dialog import DialogSet
 
-Asked = Callable[[Row, bytes, Transaction | None], bool]
+WAYS = 256  # ways back remembered
 
 
 class Doubt:
-    """is_doubtful: asked with a row, its addresses, and the transaction of a response, or None for
-    a new request. room: bytes of messages left out at once; more count as they come.
+    """table, dialogs: of this side. room: bytes of messages left out at once; more count as they
+    come. fresh: messages left out since the last time it was emptied, of both sides: those in
+    doubt, and those of the same Call-ID behind them.
 
-    fresh: messages left out since the last time it was emptied: those in doubt, and those of the
-    same Call-ID behind them. calls: the number of those not released, by the hash of the Call-ID.
-    invites: the first INVITE of each call that began in this batch, by the same hash.
+    calls: the number of those not released, by the hash of the Call-ID. invites: the first INVITE
+    of each call that began in this batch, by the same hash. back: the latest way that led back, by
+    the flow of the request: with it nobody asks about a healthy message.
     """
 
-    __slots__ = ("calls", "fresh", "invites", "is_doubtful", "left", "room")
+    __slots__ = ("_table", "back", "calls", "dialogs", "fresh", "invites", "left", "room")
 
-    def __init__(self, is_doubtful: Asked, room: int) -> None:
-        self.is_doubtful = is_doubtful
+    def __init__(self, table: Table[int, Transaction], dialogs: Table[int, DialogSet],
+                 fresh: list[Sighting], room: int) -> None:  # fmt: skip
+        self._table = table
+        self.dialogs = dialogs
         self.left = self.room = room
-        self.fresh: list[Sighting] = []
+        self.fresh = fresh
         self.calls: dict[int, int] = {}
         self.invites: dict[int, Transaction] = {}
+        self.back: dict[int, Way] = {}
 
-    def asks(self, row: Row, ends: bytes, t: Transaction | None) -> bool:
-        """True if this message is to be left out."""
-        return self.left > 0 and self.is_doubtful(row, ends, t)
+    def invite(self, call: int) -> Transaction | None:
+        """The INVITE of this call."""
+        s = self.dialogs.get(call)
+        return self.invites.get(call) if s is None else s.invite
+
+    def asks(self, row: Row, ends: bytes, t: Transaction) -> bool:
+        """True if this message is to be left out. t: its request, of a request the INVITE of its
+        call."""
+        return self.left > 0 and self._is_doubtful(row, ends, t)
+
+    def doubts(self, copy: Sighting) -> bool:
+        """True if this message is in doubt itself, and not held for one of its call before it."""
+        row, t = copy.row, self._table.get(copy.row[TXN] ^ copy.row[CALL])
+        if (t is None) is bool(row[STATUS]):
+            return False
+        if t is None:
+            t = self.invite(row[CALL])
+        return t is not None and self._is_doubtful(row, copy.packed_ends, t)
+
+    def _is_doubtful(self, row: Row, ends: bytes, t: Transaction) -> bool:
+        if not t.flow:
+            return False
+        way = way_back(row, t)
+        if _goes(row, ends, t, back=True):
+            if len(self.back) >= WAYS:
+                self.back.clear()
+            self.back[t.flow] = way
+            if row[STATUS]:
+                t.way_back = way
+            return False
+        if row[STATUS]:
+            return t.way_back != way
+        return not _goes(row, ends, t, back=False)
 
     def hold(self, copy: Sighting) -> int:
         """Leave this message out. Returns its bytes."""
@@ -52,6 +89,24 @@ class Doubt:
             del self.calls[call]
 
 
-def way(row: Row) -> int:
-    """Flow and direction of a message (see Transaction.way_back)."""
-    return row[FLOW] << 3 | row[BITS] & ROW_OUTGOING
+def way_back(row: Row, t: Transaction) -> Way:
+    """The way of a message that follows this request."""
+    return row[FLOW], row[BITS] & WAY, t.bits & WAY
+
+
+def _goes(row: Row, ends: bytes, t: Transaction, back: bool) -> bool:
+    """True if a message goes the way of a request, or back."""
+    was = t.ends
+    there = was[:32] + was[40:44]
+    if back:
+        there = was[16:32] + was[:16] + was[42:44] + was[40:42]
+    if ends[:32] + ends[40:44] != there:
+        return False
+    return not row[BITS] & t.bits & ROW_DIRECTED or same_way(row, t) is not back
+
+
+def same_way(row: Row, t: Transaction) -> bool:
+    """True if both surely came in, or both went out."""
+    if not row[BITS] & t.bits & ROW_DIRECTED:
+        return False
+    return not (row[BITS] ^ t.bits) & ROW_OUTGOING

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.sighting import AT, STATUS, Row, Sighting
 from algwatch.sip.again import Again
 from algwatch.sip.timers import SECOND, T1, T2, TIMER_B
@@ -27,6 +28,11 @@ UDP = 17  # Ends.proto
 LATE = 2
 DEAF = 6  # so many prove that its sender never hears it, over any path
 
+# A flow, its direction, and the direction of the request that came the other way (BITS & WAY).
+Way = tuple[int, int, int]
+WAY = ROW_DIRECTED | ROW_OUTGOING
+NO_WAY: Way = (0, 0, 0)
+
 Event = tuple[int, "Transaction", Row, int]
 Seen = tuple[Row, int]  # a row and its index in the batch
 
@@ -43,9 +49,9 @@ class Transaction:
     another Via, so its sender discards it (section 18.1.2). rang_at: of an INVITE, its latest
     provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
     retransmissions, None without any.
-    ends, bits: addresses and bits of its first request, of a response without one. owner: of a
-    forwarded request, the address it came to the router from (16 bytes), else empty. way_back: flow
-    and direction of believed responses (see compare/doubts.py), 0 = none yet.
+    ends: addresses of its first request, of a response without one. bits: of its first message.
+    owner: of a forwarded request, the address it came to the router from (16 bytes), else empty.
+    way_back: of believed responses (see compare/doubts.py).
 
     For methods other than INVITE and ACK also: request, response: the first sighting of each;
     forwarded: the transaction of the same request on the other side of this router; copy: it is
@@ -56,8 +62,8 @@ class Transaction:
                  "last_ip_id", "last_pair", "last_ttl", "late", "method", "owner",
                  "provisional_at", "rang_at", "request", "requests", "response", "status",
                  "unpaired", "unsolicited", "way_back")  # fmt: skip
-    bits: int
     ends: bytes
+    bits: int
     last_ip_id: int
     last_pair: int
     last_ttl: int
@@ -78,7 +84,7 @@ class Transaction:
         self.again: Again | None = None
         self.requests = self.finals = self.late = self.status = self.rang_at = 0
         self.flow = self.final_flow = self.provisional_at = self.final_at = self.acked_at = 0
-        self.way_back = 0
+        self.way_back = NO_WAY
 
     def is_meant(self, other: Transaction) -> bool:
         """True if other, begun with a response, answers this request, which has no response yet."""

@@ -32,7 +32,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.sip.again import Again
-from algwatch.sip.doubt import Doubt, way
+from algwatch.sip.doubt import Doubt, way_back
 from algwatch.sip.timers import SECOND, T1, T4, TIMER_B, WINDOW
 from algwatch.sip.transaction import (
     ACKED,
@@ -47,6 +47,7 @@ from algwatch.sip.transaction import (
     REQUEST,
     REQUEST_AGAIN,
     TIMED_OUT,
+    WAY,
     Event,
     Seen,
     Transaction,
@@ -126,8 +127,11 @@ class Transactions:
         limit = table.limit
         new = Sighting.__new__
         meet, stray, late = self.meet, self.stray, self._late
-        doubt = self.doubt if keep and not late else None
+        keeps = keep and not late
+        doubt = self.doubt if keeps else None
         held = doubt.calls if doubt is not None else None
+        if doubt is not None:
+            back, invites, set_of = doubt.back, doubt.invites, doubt.dialogs.get
         duplicates = self.duplicates
         size = 0
         buffer, addresses, made, side = batch.buffer, batch.ends, batch.sightings, self.side
@@ -146,14 +150,28 @@ class Transactions:
                 continue
             key ^= call  # two calls with one branch are no retransmission, nor a duplicate
             t = get(key)
+            if status and doubt is not None and t is not None:
+                way = t.way_back
+                if way[0] != flow or way[1] != bits & WAY:
+                    known = back.get(t.flow)
+                    if known == (flow, bits & WAY, t.bits & WAY):
+                        t.way_back = known
+                    elif doubt.asks(row, ends, t):
+                        size += doubt.hold(batch.sighting(side, row, i))
+                        continue
             # Some clients reuse the branch for their next request.
             if t is None or (cseq != t.cseq and not status and t.final_at and method == t.method):
                 if status and stray is not None and stray(row):
                     self.strays += 1
                     continue
-                if not status and doubt is not None and doubt.asks(row, ends, None):
-                    size += doubt.hold(batch.sighting(side, row, i))
-                    continue
+                if doubt is not None and not status:
+                    s = set_of(call)
+                    t = invites.get(call) if s is None else s.invite
+                    if t is not None and (t.flow != flow or (t.bits ^ bits) & WAY):
+                        way = flow, bits & WAY, t.bits & WAY
+                        if back.get(t.flow) != way and doubt.asks(row, ends, t):
+                            size += doubt.hold(batch.sighting(side, row, i))
+                            continue
                 t = Transaction(key, at, call, tag, cseq, method)
                 t.bits = bits
                 t.ends = ends or addresses[48 * i : 48 * i + 48]
@@ -174,21 +192,12 @@ class Transactions:
                         t.unsolicited = meet(row, ends)
                     event((REQUEST, t, row, i))
                     if method == INVITE and doubt is not None:
-                        doubt.invites.setdefault(call, t)
+                        invites.setdefault(call, t)
                 if status or t.unsolicited or len(table) >= limit:
                     table.add(key, t, t.unsolicited or bool(status))
                 else:
                     table[key] = t
                 begin((at + T4, t))
-            elif (
-                status
-                and doubt is not None
-                and t.flow
-                and t.way_back != flow << 3 | bits & ROW_OUTGOING
-                and doubt.asks(row, ends, t)
-            ):
-                size += doubt.hold(batch.sighting(side, row, i))
-                continue
             elif (
                 pair == t.last_pair
                 and ip_id == t.last_ip_id
@@ -255,7 +264,7 @@ class Transactions:
             t.last_ip_id = ip_id
             t.last_ttl = ttl
             t.last_pair = pair
-            if keep and not late:
+            if keeps:
                 size += length
                 if whole is not None:
                     payload = whole[start : start + length]
@@ -270,22 +279,13 @@ class Transactions:
                 copy.paired = 0
                 copy._ends = None
         self._young.extend(begun)
-        if doubt is not None and doubt.invites:
-            doubt.invites = {}
+        if doubt is not None and invites:
+            invites.clear()
         if self.weighs and made and not late:
             self._remember(made, size)
         self.kept = size
         self.messages += batch.count - len(other) - (self.duplicates - duplicates)
         return events
-
-    def doubts(self, copy: Sighting) -> bool:
-        """True if this message is in doubt itself, and not held for one of its call before it."""
-        row, t = copy.row, self.table.get(copy.row[TXN] ^ copy.row[CALL])
-        if self.doubt is None or (t is None) is bool(row[STATUS]):
-            return False
-        if t is not None and (not t.flow or t.way_back == way(row)):
-            return False
-        return self.doubt.is_doubtful(row, copy.packed_ends, t)
 
     def believe(self, copy: Sighting) -> tuple[Batch, list[Event]]:
         """The events of a message left out in doubt, and their batch."""
@@ -297,12 +297,13 @@ class Transactions:
         self._late = True
         events = self.feed(batch, True, [])
         self._late = False
+        self._young.sort()
         self.messages, self.duplicate, was = before
         self.messages -= self.duplicates - was
         self.impostors.clear()  # pairing has weighed it
         t = self.table.get(copy.row[TXN] ^ copy.row[CALL])
         if t is not None and copy.row[STATUS] and copy.paired > 0:
-            t.way_back = way(copy.row)
+            t.way_back = way_back(copy.row, t)
         return batch, events
 
     def _again(self, t: Transaction, at: int) -> Again:
