@@ -325,9 +325,12 @@ class Comparison:
     def _pass_time(self, now: int) -> News:
         news = News([] if self.pairing is None else self._cross(self.pairing.advance(now)))
         if self.pairing is not None:
-            tell_calls(self.pairing.contest, self.captured, self.calls.table)
-            self._outside(self.pairing.outside)
-            self._doubts.settle(now)
+            if self.pairing.contest:
+                tell_calls(self.pairing.contest, self.captured, self.calls.table)
+            if self.pairing.outside:
+                self._outside(self.pairing.outside)
+            if self._doubts.held:
+                self._doubts.settle(now)
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
@@ -355,5 +358,6 @@ class Comparison:
 
     def _cross(self, crossings: Sequence[Crossing | Same]) -> list[Crossing]:
         """Those for rules, see Crossed.feed."""
-        self._doubts.settle(0, crossings)
+        if self._doubts.fresh or self._doubts.held:
+            self._doubts.settle(0, crossings)
         return self._crossed.feed(crossings)

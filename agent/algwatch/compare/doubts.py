@@ -42,9 +42,9 @@ MOST = 1 << 20  # bytes
 
 
 class Doubts:
-    """memory: bytes of messages kept, 0: nothing is held. heard:
-    called with the steps of what counts after all. held: messages in doubt,
-    and those of a call behind them, in order, with True once known to have no other copy."""
+    """memory: bytes of messages kept, 0: nothing is held. heard: called with the steps of what
+    counts after all. fresh: messages left out since settle(). held: those not released, in order,
+    with True once known to have no other copy."""
 
     def __init__(self, calls: Calls, sides: list[Side], memory: int,
                  heard: Callable[[Side, list[Step]], None]) -> None:  # fmt: skip
@@ -53,23 +53,21 @@ class Doubts:
         self._heard = heard
         self._sides = sides
         self._of: list[Doubt] = []
-        self._fresh: list[Sighting] = []
+        self.fresh: list[Sighting] = []
         self.held: dict[Sighting, bool] = {}
         self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
             transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
             room = min(memory // PART, MOST)
-            transactions.doubt = Doubt(transactions.table, dialogs, self._fresh, room)
+            transactions.doubt = Doubt(transactions.table, dialogs, self.fresh, room)
             self._of.append(transactions.doubt)
 
     def settle(self, now: int, crossings: Sequence[Crossing | Same] = ()) -> None:
         """Tell the steps of messages that count after all. crossings: new ones; now: ns, pairing
         has passed it."""
-        if self._fresh:
-            self.held.update(dict.fromkeys(self._fresh, False))
-            self._fresh.clear()
-        if not self.held:
-            return
+        if self.fresh:
+            self.held.update(dict.fromkeys(self.fresh, False))
+            self.fresh.clear()
         for crossing in crossings:
             if isinstance(crossing, Crossing) and crossing.flow_pair is None:
                 row = crossing.entered.row
