@@ -12,7 +12,7 @@ from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import PAIR, Sighting
 from algwatch.compare.clock_offset import DELAY, Match, measure
 from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
-from algwatch.compare.must_cross import SLACK, Traffic, unrelated
+from algwatch.compare.must_cross import SLACK, Traffic, exchanged, unrelated
 from algwatch.compare.quality import Quality
 from algwatch.compare.sides_check import Votes
 from algwatch.compare.spans import Seen, note_spans
@@ -128,6 +128,8 @@ class Survey:
         quality.pairs = len(shared)
         if not shared:
             self._relate(quality)
+            if quality.exchanged and not late:
+                quality.exchange()
             return quality
         shared = shared[:: -(-len(shared) // SAMPLE)]
         equal = sum(1 for lan, wan in shared if is_same(lan, wan))
@@ -197,13 +199,20 @@ class Survey:
             Traffic(copies for copies in side.values() if not copies[0].pair & mask)
             for side in self._copies
         )
+        sides = (LAN, WAN)
+        if exchanged(lan, wan):
+            quality.exchanged = True
+            quality.lan, quality.wan = self._example(LAN, []), self._example(WAN, [])
+            if quality.late:
+                return
+            lan, wan, sides = wan, lan, (WAN, LAN)
         verdict = unrelated(lan, wan)
         if verdict is None:
             return
         quality.unrelated = True
         quality.asked, quality.together = verdict.asked, verdict.together
-        quality.lan = self._example(LAN, verdict.lan)
-        quality.wan = self._example(WAN, verdict.wan)
+        found = self._example(sides[0], verdict.lan), self._example(sides[1], verdict.wan)
+        quality.lan, quality.wan = found[sides[0]], found[sides[1]]
 
     def _example(self, side: int, wanted: list[int]) -> Sighting | None:
         examples = self._examples[side]
