@@ -160,8 +160,8 @@ def crossed_in_lan(lan: Traffic, wan: Traffic) -> list[Asked]:
     return [
         a for a in lan.asked.values()
         if _is_forwarded(a, near, wan.hosts) and (
-            _is_far(a.accepted)
-            or (_is_far(a.ttl) and not _goes_out(a, wan.hosts))
+            is_far(a.accepted)
+            or (is_far(a.ttl) and not _goes_out(a, wan.hosts))
         )
     ]  # fmt: skip
 
@@ -177,9 +177,9 @@ def _goes_out(asked: Asked, beyond: dict[str, int]) -> bool:
     return inside[0] and (not inside[1] or asked.dst in beyond)
 
 
-def _is_far(ttl: int) -> bool:
+def is_far(ttl: int) -> bool:
     """True if a message was seen, and had passed a router."""
-    return ttl > 0 and _hops(ttl) > 0
+    return _hops(ttl) > 0
 
 
 def _is_from_behind(asked: Asked, near: set[str]) -> bool:
@@ -217,5 +217,8 @@ def _method(copy: Copy) -> int:
 
 
 def _hops(ttl: int) -> int:
-    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255."""
+    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255. 0
+    if the TTL is not known."""
+    if not ttl:
+        return 0
     return 64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl
