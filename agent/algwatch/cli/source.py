@@ -162,9 +162,6 @@ class Source:
         if quality.exchanged:
             turned = [Tap(tap.name, 1 - tap.side) for tap in self._named]
             self._named = sorted(turned, key=lambda tap: tap.side)
-        if survey.without_lan:
-            # As one side: nobody here contacts anybody, so each call would be a scanner's.
-            self._named = [tap for tap in self._named if tap.side == WAN]
         if quality.unsteady:
             self._named = [tap for tap in self._named if tap.side == LAN]
 

@@ -114,11 +114,6 @@ class Survey:
             for identity in [i for i, copy in examples.items() if copy.row[PAIR] & mask]:
                 del examples[identity]
 
-    @property
-    def without_lan(self) -> bool:
-        """Only the side named WAN has SIP."""
-        return self._messages[WAN] > 0 == self._messages[LAN]
-
     def finish(self, late: bool = False) -> Quality:
         """late: the captures cannot be read again."""
         quality = self._judge(late)
