@@ -76,7 +76,7 @@ def _() -> House:
 
 
 @case("cap009-near-miss-no-sip-in-the-lan", must_not=["CAP009", *DLG, *ALG, "TXN001", "REG006"],
-      outcomes=["unanswered"], state="cannot-tell")  # fmt: skip
+      outcomes=["unknown"], state="cannot-tell")  # fmt: skip
 def _() -> House:
     """The side named LAN has no SIP at all: the other may be either side."""
     house = _swallowed(House(), House(phone="198.51.100.2"))
