@@ -44,7 +44,7 @@ TWO = [(one / "lan.pcap", one / "wan.pcap") for one in PAIRS]
 TWO += [(one, one.with_name(one.name.replace(".lan.", ".wan."))) for one in PUBLIC]
 
 # Live, clocks and sides are not put right, and both taps are there all the time.
-TWICE = ("cap008-", "cap009-", "cap010-", "cap013-")
+TWICE = ("cap002-one-way-", "cap008-", "cap009-", "cap010-", "cap013-")
 ONE_CLOCK = [two for two in TWO if not two[0].parent.name.startswith(TWICE)]
 
 

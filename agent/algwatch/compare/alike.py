@@ -74,7 +74,7 @@ def may_cross(one: Row, two: Row) -> bool:
 
 def is_spent(copy: Sighting) -> bool:
     """No router may forward it (RFC 1812 section 5.3.1), so a missing copy is no news."""
-    return copy.row[TTL] <= 1 and not copy.row[BITS] & ROW_OUTGOING
+    return copy.row[TTL] == 1 and not copy.row[BITS] & ROW_OUTGOING
 
 
 def are_alike(a: Row, b: Row) -> bool:

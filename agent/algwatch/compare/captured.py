@@ -190,6 +190,12 @@ class Captured:
         has calls of its own on either side."""
         return self.networks == INSIDE | OUTSIDE
 
+    @property
+    def apart(self) -> bool:
+        """No message was found on both of two files: they may be of two routers, so a message on
+        one side alone shows nothing of what the router did."""
+        return self.quality is not None and not (self.quality.pairs or self.paired)
+
     def note_alone(self, call: Call, invite: Sighting, own: bool = False) -> None:
         """One side alone shows an INVITE of this call, or it is the router's own (see Alone)."""
         if invite.row[LENGTH] <= ALONE_BYTES and not any(

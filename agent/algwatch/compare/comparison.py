@@ -173,7 +173,7 @@ class Comparison:
         return self._pass_time(now)
 
     def bound(self, quality: Quality | None) -> None:
-        """Note the span of each side's capture, if known."""
+        """Note the span and the gaps of each side's capture, if known."""
         self.captured.quality = quality
         if self.pairing is None or quality is None:
             return
@@ -182,6 +182,9 @@ class Comparison:
             self.pairing.bound(side, began, ended)
             if began:
                 self.pairing.lost(side, began)
+            if quality.one_way[side]:
+                self.pairing.lost(side, NEVER)
+                self.captured.lost_at = NEVER
             self.sides[side].dialogs.since = began
             self._until[side] = self.sides[side].dialogs.until = ended
             self._subscriptions.until[side] = ended

@@ -94,5 +94,5 @@ def _once(copies: list[Copy]) -> list[Copy]:
 
 
 def _candidate(lan: Copy, wan: Copy) -> tuple[int, int, bool | None]:
-    out = None if lan.ttl == wan.ttl else lan.ttl > wan.ttl
+    out = None if lan.ttl == wan.ttl or not (lan.ttl and wan.ttl) else lan.ttl > wan.ttl
     return wan.at, lan.at - wan.at, out

@@ -87,7 +87,7 @@ class Crossed:
                     self._captured.note_alone(call, crossing.entered)
                 continue
             lan, wan = crossing.lan, crossing.wan
-            if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL]:
+            if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL] > 0:
                 self._captured.own.cross(crossing)
                 if method == INVITE and not status and call is not None:
                     self._captured.note_alone(call, wan, own=True)

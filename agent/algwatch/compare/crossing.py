@@ -25,7 +25,7 @@ def is_outbound(lan: Sighting, wan: Sighting) -> bool:
     inside, outside = lan.row, wan.row
     if (inside[BITS] ^ outside[BITS]) & ROW_OUTGOING:
         return not inside[BITS] & ROW_OUTGOING
-    if inside[TTL] != outside[TTL]:
+    if inside[TTL] != outside[TTL] and inside[TTL] and outside[TTL]:  # a text log has no TTL
         return inside[TTL] > outside[TTL]
     same_source = lan.source == wan.source
     same_destination = lan.destination == wan.destination

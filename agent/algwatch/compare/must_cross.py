@@ -6,6 +6,8 @@ itself, calls inside the LAN and scanners outside. They are unrelated only if ea
 router must have forwarded: on the LAN a request between a host there and one beyond the router; on
 the WAN one sent, or accepted, from behind the router. A TTL of 64, 128 or 255 shows that the router
 itself sent the packet.
+
+Without a shared message, the addresses may still tell that the two sides are exchanged.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from algwatch.compare.copies import Copy
 from algwatch.sip.timers import SECOND
 
 Key = tuple[int, int]  # Call-ID, and From tag, CSeq and method
+SHARED = 0x64400000 >> 22  # 100.64.0.0/10 (RFC 6598), of the WAN side of routers
 SLACK = SECOND  # the captures began and ended within this time of their first and last message
 
 
@@ -53,12 +56,14 @@ class Asked:
 
 
 class Traffic:
-    """The requests of one side. hosts: all addresses, with the number of messages of each; hops: of
-    senders, the number of routers passed, by the TTL."""
+    """The requests of one side. hosts: all addresses, with the number of messages of each; flows:
+    sender and receiver of each message; hops: of senders, the number of routers passed, by the
+    TTL."""
 
     def __init__(self, identities: Iterable[list[Copy]]) -> None:
         self.asked: dict[Key, Asked] = {}
         self.hosts: dict[str, int] = {}
+        self.flows: set[tuple[str, str]] = set()
         self.hops: dict[str, int] = {}
         self.messages = 0
         times: dict[Key, list[int]] = {}
@@ -68,6 +73,7 @@ class Traffic:
             src, dst = (address.text(copy.ends[i : i + 16], copy.ends[47]) for i in (0, 16))
             self.hops[src] = min(_hops(copy.ttl), self.hops.get(src, 255))
             self.messages += 1
+            self.flows.add((src, dst))
             for host in {src, dst}:
                 self.hosts[host] = self.hosts.get(host, 0) + 1
             status, key = copy.kind & 0xFFFF, (copy.call, copy.kind >> 16)
@@ -133,14 +139,29 @@ def unrelated(lan: Traffic, wan: Traffic) -> Unrelated | None:
     return None
 
 
+def exchanged(lan: Traffic, wan: Traffic) -> bool:
+    """True if two sides without a shared message are named the wrong way round, by addresses alone:
+    the side named LAN has public ends only, and each flow on the one named WAN has a private end
+    next to the capture. IPv4 only: a LAN of IPv6 has public ends. A private end that passed a
+    router, or is one of CGNAT, may as well be on a WAN."""
+    if any(address.ipv4(host) < 0 or address.is_unroutable(host) for host in lan.hosts):
+        return False
+    private = {host for host in wan.hosts if _is_private(host)}
+    return (
+        bool(lan.flows and wan.flows)
+        and all(src in private or dst in private for src, dst in wan.flows)
+        and all(not wan.hops.get(host, 0) for host in private)
+    )
+
+
 def crossed_in_lan(lan: Traffic, wan: Traffic) -> list[Asked]:
     """LAN requests certainly forwarded by the router: sent, or accepted, by a host beyond it."""
     near = wan.near()
     return [
         a for a in lan.asked.values()
         if _is_forwarded(a, near, wan.hosts) and (
-            _is_far(a.accepted)
-            or (_is_far(a.ttl) and not _goes_out(a, wan.hosts))
+            is_far(a.accepted)
+            or (is_far(a.ttl) and not _goes_out(a, wan.hosts))
         )
     ]  # fmt: skip
 
@@ -156,9 +177,9 @@ def _goes_out(asked: Asked, beyond: dict[str, int]) -> bool:
     return inside[0] and (not inside[1] or asked.dst in beyond)
 
 
-def _is_far(ttl: int) -> bool:
+def is_far(ttl: int) -> bool:
     """True if a message was seen, and had passed a router."""
-    return ttl > 0 and _hops(ttl) > 0
+    return _hops(ttl) > 0
 
 
 def _is_from_behind(asked: Asked, near: set[str]) -> bool:
@@ -181,6 +202,11 @@ def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
     return any(inside) or not asked.one_network
 
 
+def _is_private(host: str) -> bool:
+    value = address.ipv4(host)
+    return value >= 0 and address.is_unroutable(host) and value >> 22 != SHARED
+
+
 def _is_multicast(host: str) -> bool:
     value = address.ipv4(host)
     return value >> 28 == 0xE or value == 0xFFFFFFFF or host.lower().startswith("ff")
@@ -191,5 +217,8 @@ def _method(copy: Copy) -> int:
 
 
 def _hops(ttl: int) -> int:
-    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255."""
+    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255. 0
+    if the TTL is not known."""
+    if not ttl:
+        return 0
     return 64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl

@@ -299,7 +299,7 @@ class Pairing:
         differ = a[BITS] ^ b[BITS]
         if differ & ROW_OUTGOING:
             outbound = not a[BITS] & ROW_OUTGOING
-        elif differ or a[TTL] == b[TTL] or a[BITS] & ROW_DIRECTED:
+        elif differ or a[TTL] == b[TTL] or not (a[TTL] and b[TTL]) or a[BITS] & ROW_DIRECTED:
             if not may_cross(a, b):
                 return None
             outbound = is_outbound(lan, wan)

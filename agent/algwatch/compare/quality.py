@@ -23,12 +23,13 @@ class Quality:
     exchanged: the LAN capture was named WAN; all other fields use the true sides. same: both
     captures hold the same packets; wan_kept: the WAN capture holds more. unrelated: messages that
     must have crossed are on one side only; together: the captures overlap in time. pairs: messages
-    on both sides. asked: requests a side that must have crossed. lan, wan: a message on both sides,
-    or (unrelated) one of each. late: known only after everything was judged by the sides as named;
-    all fields then use those names."""
+    on both sides. asked: requests a side that must have crossed. one_way: by side, one direction is
+    missing in its capture. lan, wan: a message on both sides, or (unrelated, exchanged by
+    addresses) one of each. late: known only after everything was judged by the sides as named; all
+    fields then use those names."""
 
-    __slots__ = ("asked", "began", "ended", "exchanged", "lan", "late", "offset", "pairs",
-                 "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
+    __slots__ = ("asked", "began", "ended", "exchanged", "lan", "late", "offset", "one_way",
+                 "pairs", "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
                  "witnesses")  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Quality:
         self.wan_kept = self.late = False
         self.together = True
         self.pairs = 0
+        self.one_way = [False, False]
         self.began, self.ended = [0, 0], [0, 0]
         self.remotes: frozenset[bytes] = frozenset()
         self.witnesses: list[Sighting | None] = [None, None]
@@ -49,10 +51,11 @@ class Quality:
         if self.offset is not None:
             self.offset = self.offset.turned()
         self.lan, self.wan = named(self.wan, LAN), named(self.lan, WAN)
+        self.one_way.reverse()
 
     @property
     def misleading(self) -> bool:
         """Known too late: findings about two sides cannot be trusted."""
         apart = self.offset is not None and self.offset.furthest >= WINDOW
         wrong = self.same or self.unrelated or self.unsteady or self.exchanged or apart
-        return self.late and wrong
+        return self.late and (wrong or any(self.one_way))

@@ -73,7 +73,7 @@ def _entered(lan: Header, wan: Header) -> int:
     if (lan[1] ^ wan[1]) & ROW_OUTGOING:
         return -1 if lan[1] & ROW_OUTGOING else 1
     difference = lan[0] - wan[0]
-    if not difference or abs(difference) > HOPS:
+    if not difference or abs(difference) > HOPS or not (lan[0] and wan[0]):
         return 0
     return 1 if difference > 0 else -1
 

@@ -141,7 +141,9 @@ def undelivered(call: Call, captured: Captured) -> Crossing | None:
     """The INVITE of a provider that came to the WAN side and to no phone until its caller gave up;
     None if delivered, or not known."""
     crossing = call.unpaired.get("INVITE")
-    if crossing is None or crossing.wan is None or call.unsolicited or captured.lossy(call):
+    if crossing is None or crossing.wan is None or call.unsolicited:
+        return None
+    if captured.apart or captured.lossy(call):
         return None
     if call.sides[LAN] is not None or not call.inbound:
         return None

@@ -7,12 +7,13 @@ the sides exchanged, was one capture given twice, or are the captures unrelated?
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import KIND_SIP, ROW
+from algwatch.base.native.layout import KIND_CUT, KIND_SIP, ROW
 from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import PAIR, Sighting
 from algwatch.compare.clock_offset import DELAY, Match, measure
 from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
-from algwatch.compare.must_cross import SLACK, Traffic, unrelated
+from algwatch.compare.must_cross import SLACK, Traffic, exchanged, unrelated
+from algwatch.compare.one_way import one_way
 from algwatch.compare.quality import Quality
 from algwatch.compare.sides_check import Votes
 from algwatch.compare.spans import Seen, note_spans
@@ -48,6 +49,7 @@ class Survey:
         self._examples: tuple[dict[int, Sighting], dict[int, Sighting]] = ({}, {})
         self._example_masks = [0, 0]
         self._messages = [0, 0]
+        self._cut = [False, False]  # by side: messages were not captured whole
         self._common = 0
         # By side, ns: its first row, and the end of its data so far.
         self._first, self._last = [0, 0], [0, 0]
@@ -68,6 +70,7 @@ class Survey:
             if at < self._first[side] or not self._first[side]:
                 self._first[side] = at
             if kind != KIND_SIP:
+                self._cut[side] |= kind == KIND_CUT
                 continue
             self._messages[side] += 1
             if pair & mask:
@@ -124,10 +127,15 @@ class Survey:
         quality.late = late
         if not all(self._messages):
             return quality
+        for side in (LAN, WAN):
+            own, other = (self._copies[one].values() for one in (side, 1 - side))
+            quality.one_way[side] = not self._cut[side] and one_way(own, other, side)
         shared = self._shared()
         quality.pairs = len(shared)
         if not shared:
             self._relate(quality)
+            if quality.exchanged and not late:
+                quality.exchange()
             return quality
         shared = shared[:: -(-len(shared) // SAMPLE)]
         equal = sum(1 for lan, wan in shared if is_same(lan, wan))
@@ -197,13 +205,20 @@ class Survey:
             Traffic(copies for copies in side.values() if not copies[0].pair & mask)
             for side in self._copies
         )
+        sides = (LAN, WAN)
+        if exchanged(lan, wan):
+            quality.exchanged = True
+            quality.lan, quality.wan = self._example(LAN, []), self._example(WAN, [])
+            if quality.late:
+                return
+            lan, wan, sides = wan, lan, (WAN, LAN)
         verdict = unrelated(lan, wan)
         if verdict is None:
             return
         quality.unrelated = True
         quality.asked, quality.together = verdict.asked, verdict.together
-        quality.lan = self._example(LAN, verdict.lan)
-        quality.wan = self._example(WAN, verdict.wan)
+        found = self._example(sides[0], verdict.lan), self._example(sides[1], verdict.wan)
+        quality.lan, quality.wan = found[sides[0]], found[sides[1]]
 
     def _example(self, side: int, wanted: list[int]) -> Sighting | None:
         examples = self._examples[side]

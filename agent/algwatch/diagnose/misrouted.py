@@ -73,7 +73,7 @@ def ack_misrouted(call: Call, known: Known) -> Reading | None:
     wan, request = _dialog(call.sides[WAN]), _invite(call)
     if wan is None or wan.ack is None or wan.answer is None:
         return None
-    if wan.ack.row[TTL] <= 1:
+    if wan.ack.row[TTL] == 1:
         return Reading("network", cause.UNKNOWN, (
             "the ACK arrived with a TTL of 1, so no router may send it on (RFC 1812 section 5.3.1)"
         ))  # fmt: skip

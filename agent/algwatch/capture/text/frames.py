@@ -12,7 +12,7 @@ from algwatch.capture.text.head import Host
 RAW_IP = 101  # LINKTYPE_RAW
 LARGEST = 65000  # bytes of a message
 FLOWS = 4096
-TTL = 64
+TTL = 0  # not known: no comparison of TTLs may use it
 
 
 class Frames:

@@ -3,7 +3,9 @@
 
 What it sees
     Packets without room in the capture ring of an interface, by the kernel's own count. Or SIP over
-    TCP continues behind bytes missing in the capture: TCP itself had them.
+    TCP continues behind bytes missing in the capture: TCP itself had them. Or one of two captures
+    has one direction only, and the other one shows that messages passed in both: a filter such as
+    `src host` left one out.
 
 Why it breaks calls
     It does not. But an unseen message may be among the lost packets. So no message or call of this
@@ -12,7 +14,8 @@ Why it breaks calls
 
 What else looks the same
     Nothing: the kernel counts. Loss on the line is no loss in the capture. A capture file does not
-    show missing UDP packets.
+    show single missing UDP packets. A router that lets nothing through in one direction: then
+    nobody gets a response, and the phone sends its requests again.
 
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: packets to port
@@ -29,7 +32,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.rule import Rule, times
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CAPTURE
 
 RULE = Rule(
@@ -43,6 +46,26 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     for side, count in enumerate(capture.lost):
         if count:
             yield _lost(side, count, capture.gaps[side], capture.lost_at)
+    for side in (LAN, WAN):
+        if capture.quality is not None and capture.quality.one_way[side]:
+            yield _one_way(side, known)
+
+
+def _one_way(side: int, known: Known) -> Finding:
+    name = SIDE_NAMES[side]
+    text = (
+        f"The capture of the {name.upper()} has one direction only, and messages passed in both: "
+        "nothing is called missing that was not seen."
+    )
+    example = known.capture.first[side]
+    proof = Evidence(name, 0.0, "one direction", "both directions", b"")
+    if example is not None:
+        proof = evidence(example, "one direction", "both directions")
+    return RULE.finding(
+        "unknown", "none", text, [proof], f"capture/{name}/one-way",
+        next_step="Capture again without src or dst in the filter: host ADDRESS takes both "
+        "directions.",
+    )  # fmt: skip
 
 
 def _lost(side: int, count: int, gaps: int, until: int) -> Finding:

@@ -5,7 +5,9 @@ What it sees
     The capture named WAN holds the entering copies (a TTL one higher) before a change of their
     source address, or the copies delivered to a changed destination. Without translation: packets
     enter there with the TTL of a sending host (64, 128, 255), and packets entering the other side
-    come from afar; or REGISTER requests enter there.
+    come from afar; or REGISTER requests enter there. If no message is on both sides, the addresses:
+    the capture named LAN has public IPv4 addresses only, and each flow on the other one has a
+    private end next to it.
 
 Why it breaks calls
     It does not. But every verdict with a place would name the opposite one. So the sides are
@@ -43,7 +45,15 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     quality = known.capture.quality
     if quality is None or not quality.exchanged:
         return
-    text = f"The two sides are named the wrong way round, by {quality.pairs} messages on both: "
+    by = (
+        f"{quality.pairs} messages on both"
+        if quality.pairs
+        else (
+            "their addresses (only public ones on the side named LAN, a private one in each flow "
+            "of the other)"
+        )
+    )
+    text = f"The two sides are named the wrong way round, by {by}: "
     if quality.late:
         text += (
             "what cannot be read twice cannot be put right, so the sides are not compared. Give "
@@ -57,7 +67,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         if copy is not None
     ]
     if not proof:
-        proof = [Evidence("unknown", 0.0, f"{quality.pairs} messages on both sides", "", b"")]
+        proof = [Evidence("unknown", 0.0, text, "", b"")]
     yield RULE.finding(
         "unknown", "none", text, proof, "capture", severity="" if quality.late else "info",
         next_step="Give the other capture with --lan." if quality.late else "",

@@ -94,10 +94,11 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
              lossy: bool) -> Reading | None:  # fmt: skip
     lan, wan = (_sent(call.sides[side], which) for side in (LAN, WAN))
     if not call.two_sided:
-        if copy.side == WAN and not _is_inside(call, copy):
+        private = address.is_unroutable(copy.ends.src)
+        if copy.side == WAN and not (private or _is_inside(call, copy)):
             return None  # may be a scanner, as far as this side shows
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
-    if not (lan or wan):
+    if not (lan or wan) or known.capture.apart:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     unpaired = call.unpaired.get("INVITE")
     if lossy:
