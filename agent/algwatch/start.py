@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The start of `algwatch run`: open taps, publisher and console, give up privileges, and run the
-loop (daemon.py).
-"""
+loop (daemon.py)."""
 
 from __future__ import annotations
 
