@@ -20,6 +20,7 @@ What else looks the same
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: packets to port
     5060 of the WAN have to be captured and read, too.
+    One direction: capture again, without src or dst in the filter.
 
 References
     Linux, Documentation/networking/packet_mmap.rst (PACKET_STATISTICS, tp_drops).
