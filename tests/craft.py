@@ -128,7 +128,8 @@ def batch(packets: Sequence[Packet], tap: int = 0, watermark: int | None = None,
         watermark = max((at for at, _ in packets), default=0)
     scanner = Scanner(link, tap, layout.REPLAY_KEY, ports, Counts(), MOST_ROWS)
     (one,) = scanner.scan(buffer, b"".join(meta), watermark)
-    return Batch(buffer, bytes(one.rows), bytes(one.ends), one.count, tap, one.watermark)
+    # Reassembly changes rows in place.
+    return Batch(buffer, bytearray(one.rows), bytes(one.ends), one.count, tap, one.watermark)
 
 
 def outgoing(made: Batch) -> Batch:

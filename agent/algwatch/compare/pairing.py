@@ -210,6 +210,7 @@ class Pairing:
             if partner is None and (
                 since <= self._began[1 - copy.side]
                 or copy.row[AT] + WINDOW >= self._ended[1 - copy.side]
+                or self._lost_at[1 - copy.side] == NEVER  # one direction was not captured
             ):
                 self.outside.append(copy)
                 continue

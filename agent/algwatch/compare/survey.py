@@ -27,6 +27,7 @@ SAME_CLOCK = 5 * SECOND // 1000  # the largest difference of two readings of one
 SAME_DRIFT = 5e-6
 SAME_SPAN = 60 * SECOND
 NEARLY_ALL = 0.9  # of the shared messages are the same packets
+Shared = list[tuple[list[Copy], list[Copy]]]  # the copies of each message, LAN and WAN
 
 
 class Survey:
@@ -127,13 +128,11 @@ class Survey:
         quality.late = late
         if not all(self._messages):
             return quality
-        for side in (LAN, WAN):
-            own, other = (self._copies[one].values() for one in (side, 1 - side))
-            quality.one_way[side] = not self._cut[side] and one_way(own, other, side)
         shared = self._shared()
         quality.pairs = len(shared)
         if not shared:
             self._relate(quality)
+            self._note_ways(quality, shared)
             if quality.exchanged and not late:
                 quality.exchange()
             return quality
@@ -156,11 +155,23 @@ class Survey:
             quality.wan = self._examples[WAN].get(wan[0].identity)
             if quality.lan is not None and quality.wan is not None:
                 break
+        self._note_ways(quality, shared)
         if quality.exchanged and not late:
             quality.exchange()
         return quality
 
-    def _shared(self) -> list[tuple[list[Copy], list[Copy]]]:
+    def _note_ways(self, quality: Quality, shared: Shared) -> None:
+        """Of the sides as they are named, read as what they are."""
+        routed = sum(lan[0].ttl != wan[0].ttl for lan, wan in shared)
+        # A hook that logs the messages of the router itself may see one direction only.
+        if quality.same or 2 * routed < len(shared):
+            return
+        for named in (LAN, WAN):
+            own, other = (self._copies[one].values() for one in (named, 1 - named))
+            side = 1 - named if quality.exchanged else named
+            quality.one_way[named] = not self._cut[named] and one_way(own, other, side)
+
+    def _shared(self) -> Shared:
         """The copies of each message on both sides. If an ALG has changed Call-ID or branch, the
         other one identifies the message, and an endpoint must be the same."""
         lan, wan = self._copies
