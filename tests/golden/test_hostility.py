@@ -121,7 +121,11 @@ def test_the_whole_proof_makes_the_recommendation_and_its_half_does_not() -> Non
     assert not judged([p for p in lan if p not in once], wan, "one 2xx")
 
 
-@pytest.mark.parametrize("name", some(BLAMED, 18))
+# The WAN alone holds what that needs: a 2xx that came again and again, changed by this router.
+WAN_IS_ENOUGH = "dlg005-router-changes-the-record-route"
+
+
+@pytest.mark.parametrize("name", some([one for one in BLAMED if one != WAN_IS_ENOUGH], 18))
 def test_no_cut_of_a_capture_makes_a_false_disable(name: str) -> None:
     for what, (lan, wan) in chosen(cuts(*pair_of(name)), MOST):
         judged(lan, wan, f"{name}: {what}")
