@@ -129,7 +129,8 @@ def batch(packets: Sequence[Packet], tap: int = 0, watermark: int | None = None,
     scanner = Scanner(link, tap, layout.REPLAY_KEY, ports, Counts(), MOST_ROWS)
     (one,) = scanner.scan(buffer, b"".join(meta), watermark)
     # Reassembly changes rows in place.
-    return Batch(buffer, bytearray(one.rows), bytes(one.ends), one.count, tap, one.watermark)
+    rows = memoryview(bytearray(one.rows))
+    return Batch(buffer, rows, bytes(one.ends), one.count, tap, one.watermark)
 
 
 def outgoing(made: Batch) -> Batch:
