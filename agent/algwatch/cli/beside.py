@@ -115,7 +115,7 @@ class Beside:
 
         chosen = traced.chosen(self._word)
         if not chosen.pairs:
-            what = f"nothing has {self._word!r}" if self._word else "no call or line hurts"
+            what = f"nothing has {self._word!r}" if self._word else "nothing hurts"
             hint = "" if self._word else "; --pcap-of CALL-ID chooses a call"
             complain(f"{self._pcap} was not written: {what}{hint}")
             return
