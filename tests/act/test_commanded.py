@@ -55,7 +55,7 @@ class Root:
         parts = [unpack(message) for message in self.obey._waiting.values()]
         return [msgpack.unpackb(rest) for word, _, _, rest in parts if word == ANSWER]
 
-    def done(self, id: str, seconds: float = 40.0) -> dict[str, Any]:
+    def done(self, id: str, seconds: float = 120.0) -> dict[str, Any]:
         """The answer that ends it."""
         end = time.monotonic() + seconds
         while True:

@@ -225,12 +225,15 @@ def test_a_probe_runs_in_the_background_and_its_result_is_shown(router: Router) 
     field = {"name": "Contact", "verdict": "mapping", "lan": "10.0.0.7:5060", "wan": "192.0.2.9:1"}
     sent = {"message": "OPTIONS", "fields": [field, {**field, "name": "To", "verdict": "same"}]}
     told = {"conclusion": "The router rewrites SIP.", "messages": [sent]}
-    program(router.folder, f"sleep 0.5; echo '{json.dumps(told)}'; exit 1\n")
+    over = router.folder / "over"
+    waits = f"while [ ! -e {over} ]; do sleep 0.1; done"
+    program(router.folder, f"{waits}; echo '{json.dumps(told)}'; exit 1\n")
     page = router.open("advice")
     page.get_by_role("button", name="Probe").click()
     page.wait_for_selector("text=runs since")
     assert page.get_by_role("button", name="Roll back").is_disabled()
     assert router.call(WRITER, "rollback")["result"][1]["error"] == "busy"
+    over.touch()
     page.wait_for_selector("text=The last job: Probe of the router")
     text = page.inner_text("#view")
     assert "SIP is rewritten" in text and "The router rewrites SIP." in text, text
