@@ -11,9 +11,11 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import Sighting
 from algwatch.base.table import Table
+from algwatch.compare.call import Call
 from algwatch.compare.news import News
-from algwatch.compare.registered import Registered
+from algwatch.compare.registered import Registered, Registrations
 from algwatch.sip.message import Message
+from algwatch.sip.transaction import UDP
 
 KEPT = 256  # hosts remembered
 
@@ -24,15 +26,16 @@ class Knocks:
     def __init__(self) -> None:
         self._answered: Table[bytes, None] = Table(KEPT)
 
-    def set_apart(self, news: News, registered: list[Registered]) -> None:
-        """Mark knocks, and take out those that are no calls. registered: all that are followed."""
+    def set_apart(self, news: News, registrations: Registrations) -> None:
+        """Mark knocks, and take out those that are no calls. registrations: all of them."""
         if not (news.moments or news.registered or news.exchanges):
             return
+        registered = registrations.all()
         clients = _clients(registered)
         for call, _ in news.moments:
             if call.spoken:
                 self._answered.add(call.host, None)
-            elif not call.partial and self._is_one(call.seen[0].request, clients):
+            elif not (call.partial or _waits(call)) and self._is_one(call.seen[0].request, clients):
                 call.unsolicited = True
         for one in registered:
             if not one.near.accepted_at and self._is_one(one.near.request, clients):
@@ -51,6 +54,17 @@ class Knocks:
         called = Message(request.payload).to.host
         # A provider may call number@its-own-address; and it repeats the Contact in the Request-URI.
         return address.is_literal(called) and called != ends.src and called not in registrars
+
+
+def _waits(call: Call) -> bool:
+    """Its caller waits for an answer, and calls itself somebody elsewhere: it sent the INVITE again
+    (RFC 3261 section 17.1.1.2), or over TCP. A trunk that does not register calls number@address
+    as well, and its calls may be dead. Scanners mostly write that address into From, too."""
+    s = call.seen[0]
+    if s.request is None or (s.request.ends.proto == UDP and not s.invite_retransmissions):
+        return False
+    message = Message(s.request.payload)
+    return message.from_.host != message.to.host
 
 
 def _clients(registered: list[Registered]) -> dict[str, set[str]]:

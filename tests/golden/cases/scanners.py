@@ -86,3 +86,16 @@ def _() -> House:
     for after in (0, *LADDER_INVITE):
         house.into(40 + after, _asked(house, "INVITE", TRUNK, 2), src=TRUNK, lan=False)
     return house
+
+
+@case("txn001-trunk-never-answered", [("TXN001", "unknown", "observed"), *ONE_SIDED], DLG,
+      outcomes=["completed", "unanswered"], one_file="wan")  # fmt: skip
+def _() -> House:
+    """The WAN side alone: a trunk at which nobody registers, whose calls are all dead. It sends its
+    INVITE again, and From has its own address: it waits for an answer, and is no scanner."""
+    house = _home()
+    made = _asked(house, "INVITE", TRUNK, 1)
+    made = made.replace(f"<sip:a@{house.wan_ip}>".encode(), f"<sip:a@{TRUNK}>".encode())
+    for after in (0, *LADDER_INVITE):
+        house.into(20 + after, made, src=TRUNK, lan=False)
+    return house
