@@ -117,6 +117,8 @@ class Conntrack:
         end = whole.rfind(b"\n") + 1 if text else len(whole)
         self._rest = whole[end:] if len(whole) - end <= MOST_LINE else b""
         assert self._wanted is not None
+        if self._wanted.isdisjoint(_PORT.findall(whole, 0, end)):
+            return  # as most pieces of a table are
         place = 0
         for hit in _PORT.finditer(whole, 0, end):
             if hit[1] not in self._wanted or hit.start() < place:
