@@ -604,6 +604,18 @@ def works_beside(house: House, at: float, call_id: str = "beside@provider") -> N
     house.wan += other.wan
 
 
+def never_acknowledged() -> House:
+    """No ACK comes to a call that a registered phone has answered."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "drop@provider", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ok(3)
+    call.dropped(3)
+    register(house, 60, n=2)
+    return house
+
+
 def outgoing_call(house: House, at: float, call_id: str, **how: object) -> Outgoing:
     call = Outgoing(house, call_id, **how)  # type: ignore[arg-type]
     call.invite(at)

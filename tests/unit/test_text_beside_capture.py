@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from algwatch.__main__ import main
-from craft import NS, House, Incoming, Packet, pcap, register
+from craft import NS, Packet, never_acknowledged, pcap
 
 PORT = 5060
 
@@ -32,15 +32,8 @@ def log(packets: list[Packet]) -> bytes:
 def test_an_ack_that_never_came_is_not_blamed_on_the_phone(
     tmp_path: Path, texts: tuple[str, ...]
 ) -> None:
-    house = House()
-    register(house, 0)
-    call = Incoming(house, "drop@provider", contact=f"<sip:100@{house.public}>")
-    call.invite(1)
-    call.ok(3)
-    call.dropped(3)
-    register(house, 60, n=2)
     arguments = []
-    for side, packets in zip(("lan", "wan"), house.sorted(), strict=True):
+    for side, packets in zip(("lan", "wan"), never_acknowledged().sorted(), strict=True):
         file = tmp_path / side
         file.write_bytes(log(packets) if side in texts else pcap(packets))
         arguments += [f"--{side}", str(file)]

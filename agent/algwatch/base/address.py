@@ -68,14 +68,8 @@ def ipv6(host: str) -> int:
     if not all(0 < len(group) <= 4 and _HEX.issuperset(group) for group in groups):
         return -1
     before = len(head.split(":")) if head else 0
-    value = 0
-    for group in groups[:before] if gap else groups:
-        value = value << 16 | int(group, 16)
-    if gap:
-        value <<= 16 * (8 - before)
-        for i, group in enumerate(reversed(groups[before:])):
-            value |= int(group, 16) << 16 * i
-    return value
+    groups[before:before] = ["0"] * (8 - count)
+    return int("".join(group.zfill(4) for group in groups), 16)
 
 
 def is_ipv6(host: str) -> bool:
@@ -94,9 +88,9 @@ def canonical(host: str) -> str:
 @lru_cache(maxsize=256)
 def _canonical(host: str) -> str:
     value = ipv6(host)
-    return (
-        host if value < 0 else text(value.to_bytes(16, "big"), 6) + "".join(host.partition("%")[1:])
-    )
+    if value < 0:
+        return host
+    return text(value.to_bytes(16, "big"), 6) + "".join(host.partition("%")[1:])
 
 
 # Not reachable from the public Internet: RFC 1918, RFC 6598 (CGNAT), RFC 3927, loopback, "this",

@@ -148,7 +148,8 @@ class Comparison:
             self._other_rows.feed(which, other, batch)
         if pairing is not None:
             news = News(self._cross(pairing.feed(which, fresh)) if fresh else [])
-            news.moments = self.calls.closed() if self.calls.forgets else []
+            if self.calls.forgets:
+                news.moments = self.calls.closed()
             return news
         if self.pairing is not None:
             return News([])
@@ -223,7 +224,8 @@ class Comparison:
         if self.pairing is not None:
             last.crossings = self._cross(self.pairing.finish())
             self._doubts.settle(NEVER)
-            tell_calls(self.pairing.contest, self.captured, self.calls.table)
+            if self.pairing.contest:
+                tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
                 for copy in self.pairing.waiting.copies():
                     self.watch(alone(copy, sent=False))
@@ -234,7 +236,7 @@ class Comparison:
         last.registered = self._registrations.finish(now)
         last.subscribed = self._subscriptions.finish()
         if not self.two_sided:
-            self._knocks.set_apart(last, self._registrations.all())
+            self._knocks.set_apart(last, self._registrations)
         if self.pairing is not None:
             self._silences.finish(now)
             last.lines, self._silences.news = self._silences.news, []
@@ -347,7 +349,7 @@ class Comparison:
                 news.lines, self._silences.news = self._silences.news, []
         news.subscribed = self._subscriptions.changed(now)
         if not self.two_sided:
-            self._knocks.set_apart(news, self._registrations.all())
+            self._knocks.set_apart(news, self._registrations)
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:

@@ -126,8 +126,7 @@ def _has_far_end_of(crossing: Crossing, copy: Sighting) -> bool:
 def tell_calls(copies: list[Sighting], captured: Captured, calls: Table[int, Call]) -> None:
     """Count contested copies and tell their calls. Nothing is concluded from them. Empties the
     list."""
-    if copies:
-        captured.contest(len(copies), copies[0])
+    captured.contest(len(copies), copies[0])
     for copy in copies:
         call = calls.get(copy.row[CALL])
         if call is not None and _is_between(copy, call):

@@ -96,6 +96,8 @@ class Doubts:
         self._stopped.clear()
         if told:
             self._queued.sort()
+            for side in self._sides:
+                side.transactions.sort()
 
     def _is_early(self, copy: Sighting) -> bool:
         """The INVITE of its call has crossed, and the call is still to be told."""

@@ -217,8 +217,8 @@ def _method(copy: Copy) -> int:
 
 
 def _hops(ttl: int) -> int:
-    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255. 0
-    if the TTL is not known."""
+    """The number of routers a packet has passed: TTLs begin at 64, 128 or 255. 0 if the TTL is not
+    known."""
     if not ttl:
         return 0
     return 64 - ttl if ttl <= 64 else 128 - ttl if ttl <= 128 else 255 - ttl

@@ -18,9 +18,9 @@ from algwatch.base.packet import LAN
 from algwatch.compare.copies import Copy
 from algwatch.compare.must_cross import is_far
 from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import UDP
 
 SIGNS = LEAST = 2  # LEAST: messages of this side
-UDP = 17
 Key = tuple[int, int]  # Call-ID; From tag, CSeq and method
 
 

@@ -38,12 +38,10 @@ def bye_to_itself(call: Call, by_caller: bool) -> tuple[Sighting, Reading] | Non
         return None
     if two_sided:
         where = "phone" if phone else "provider"
+    elif address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst):
+        where = "phone"
     else:
-        where = (
-            "phone"
-            if address.is_unroutable(ends.src) > address.is_unroutable(ends.dst)
-            else "unknown"
-        )
+        where = "unknown"
     told = retargeted.by_contact(call, sent) if where == "phone" else None
     return sent, told or Reading(where, cause.of_place(where), (
         f"{_AUTHORS[where]} wrote its own address into the Request-URI, "

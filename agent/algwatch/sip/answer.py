@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CSEQ, FLOW, FROM_TAG, STATUS, TO_TAG, Row, Sighting
-from algwatch.sip.denied import denied
+from algwatch.sip.denied import denied, met_another
 from algwatch.sip.dialog import NOT_ODD, Dialog, DialogSet
-from algwatch.sip.message import Message
 from algwatch.sip.session_timer import session_timer
 from algwatch.sip.status_codes import CHALLENGES, NO_DIALOG
 from algwatch.sip.step import ANSWERED, CHALLENGED, ENDED, REPEATED, Step
@@ -160,13 +159,11 @@ def refused(s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
              batch: Batch, step: Callable[[Step], None]) -> None:  # fmt: skip
     """A re-INVITE or UPDATE was refused: the dialog stays as it was (section 14.1), if the
     other end knows it."""
-    if asked is not None and not d.bye_at and row[STATUS] not in _GOES_ON:
-        d.refused = asked, batch.sighting(s.side, row, i)
-        if row[STATUS] == 500 and Message(d.refused[1].payload).header("Retry-After"):
-            d.refused = None  # it crossed another one, as with 491 (section 14.2)
     if asked is not None and not d.bye_at:
-        crossed = d.pending is not None
-        d.denied = denied(d.denied, asked, batch.sighting(s.side, row, i), crossed)
+        reply = batch.sighting(s.side, row, i)
+        if row[STATUS] not in _GOES_ON:
+            d.refused = None if met_another(reply) else (asked, reply)
+        d.denied = denied(d.denied, asked, reply, crossed=d.pending is not None)
     if d.timer is not None:
         d.timer.refuse(row[STATUS], row[AT])
     if row[STATUS] == NO_DIALOG and not d.bye_at:

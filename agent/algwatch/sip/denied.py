@@ -29,13 +29,11 @@ class Denied:
         self.hold = hold
 
 
-def denied(before: Denied | None, asked: Sighting | None, reply: Sighting,
+def denied(before: Denied | None, asked: Sighting, reply: Sighting,
            crossed: bool) -> Denied | None:  # fmt: skip
     """After the final response to a re-INVITE or UPDATE. crossed: the other end waits for the
     response to one of its own (section 14.2)."""
     status = reply.row[STATUS]
-    if asked is None:
-        return before
     if status < 300:
         if not is_unheld(asked, reply):
             return None
@@ -43,13 +41,20 @@ def denied(before: Denied | None, asked: Sighting | None, reply: Sighting,
     else:
         if status in _SAYS_NOTHING or (status == GLARE and crossed):
             return before
-        if status == 500 and Message(reply.payload).header("Retry-After"):
+        if met_another(reply):
             return before
-        hold = _audio(asked)[0] in _HOLDS or _audio(asked)[1]
+        way, old = _audio(asked)
+        hold = way in _HOLDS or old
         if status != GLARE and not hold:
             return before
     again = before is not None and before.asked.row[FROM_TAG] == asked.row[FROM_TAG]
     return Denied(asked, reply, before.count + 1 if before is not None and again else 1, hold)
+
+
+def met_another(reply: Sighting) -> bool:
+    """A 500 that asks to try again: its request crossed another one, as with 491 (RFC 3261 section
+    14.2)."""
+    return reply.row[STATUS] == 500 and bool(Message(reply.payload).header("Retry-After"))
 
 
 def is_unheld(asked: Sighting, reply: Sighting) -> bool:

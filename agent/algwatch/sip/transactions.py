@@ -96,7 +96,6 @@ class Transactions:
         self.meet = meet
         self.stray: Stray | None = None
         self.doubt: Doubt | None = None
-        self._late = False
         self.messages = self.strays = self.kept = 0
         self.duplicates = 0
         self.duplicate: Seen | None = None
@@ -115,9 +114,9 @@ class Transactions:
         """ns; advance() does nothing before it."""
         return min(self._young.next, self._waiting.next)
 
-    def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> list[Event]:
+    def feed(self, batch: Batch, keep: bool, other: list[Seen], late: bool = False) -> list[Event]:
         """The events of this batch; rows without SIP are appended to other. keep: all messages
-        except duplicates become batch.sightings, in order."""
+        except duplicates become batch.sightings, in order. late: they are so, and believed."""
         events: list[Event] = []
         table = self.table
         get = table.get
@@ -126,7 +125,7 @@ class Transactions:
         begin = begun.append
         limit = table.limit
         new = Sighting.__new__
-        meet, stray, late = self.meet, self.stray, self._late
+        meet, stray = self.meet, self.stray
         keeps = keep and not late
         doubt = self.doubt if keeps else None
         held = doubt.calls if doubt is not None else None
@@ -288,16 +287,13 @@ class Transactions:
         return events
 
     def believe(self, copy: Sighting) -> tuple[Batch, list[Event]]:
-        """The events of a message left out in doubt, and their batch."""
+        """The events of a message left out in doubt, and their batch. sort() has to follow."""
         row = list(copy.row)
         row[PAYLOAD] = 0
         batch = Batch(copy.payload, ROW.pack(*row), copy.packed_ends, 1, 0, copy.row[AT])
         batch.sightings[0] = copy
         before = self.messages, self.duplicate, self.duplicates
-        self._late = True
-        events = self.feed(batch, True, [])
-        self._late = False
-        self._young.sort()
+        events = self.feed(batch, True, [], late=True)
         self.messages, self.duplicate, was = before
         self.messages -= self.duplicates - was
         self.impostors.clear()  # pairing has weighed it
@@ -305,6 +301,10 @@ class Transactions:
         if t is not None and copy.row[STATUS] and copy.paired > 0:
             t.way_back = way_back(copy.row, t)
         return batch, events
+
+    def sort(self) -> None:
+        """Believed messages came late."""
+        self._young.sort()
 
     def _again(self, t: Transaction, at: int) -> Again:
         """A message of it was repeated."""

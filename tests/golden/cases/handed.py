@@ -13,6 +13,7 @@ from craft import (
     Packet,
     frame,
     incoming_call,
+    never_acknowledged,
     register,
 )
 
@@ -118,18 +119,6 @@ def _sent_to(packets: list[Packet], host: bytes) -> list[Packet]:
     return _only(packets, host, 30)
 
 
-def _dropped() -> House:
-    """No ACK comes to a call that a registered phone has answered."""
-    house = House()
-    register(house, 0)
-    call = Incoming(house, "drop@provider", contact=f"<sip:100@{house.public}>")
-    call.invite(1)
-    call.ok(3)
-    call.dropped(3)
-    register(house, 60, n=2)
-    return house
-
-
 def _not_delivered() -> House:
     """The INVITE of a registered phone's provider stays outside."""
     house = House()
@@ -149,7 +138,7 @@ DROPPED = ("DLG001", "unknown", "observed")
 def _() -> House:
     """A filter leaves the messages to the WAN only: the router seems to swallow each 2xx, and it
     does not, because the registrar answers."""
-    house = _dropped()
+    house = never_acknowledged()
     house.wan = _sent_to(house.wan, WAN)
     return house
 
@@ -158,7 +147,7 @@ def _() -> House:
       outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """A filter leaves the messages from the WAN address only: the phone has its responses."""
-    house = _dropped()
+    house = never_acknowledged()
     house.wan = _sent_by(house.wan, WAN)
     return house
 
@@ -176,7 +165,7 @@ def _() -> House:
 @case("cap002-one-way-both-outbound", [ONE_WAY, DROPPED], [*ALG, "DLG002"], outcomes=["dropped"])
 def _() -> House:
     """The same filter on both sides: where the ACK was lost is not known."""
-    house = _dropped()
+    house = never_acknowledged()
     house.lan, house.wan = _sent_by(house.lan, PHONE), _sent_by(house.wan, WAN)
     return house
 

@@ -45,14 +45,10 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     quality = known.capture.quality
     if quality is None or not quality.exchanged:
         return
-    by = (
-        f"{quality.pairs} messages on both"
-        if quality.pairs
-        else (
-            "their addresses (only public ones on the side named LAN, a private one in each flow "
-            "of the other)"
-        )
-    )
+    by = f"{quality.pairs} messages on both"
+    if not quality.pairs:
+        by = ("their addresses (only public ones on the side named LAN, a private one in each flow "
+              "of the other)")  # fmt: skip
     text = f"The two sides are named the wrong way round, by {by}: "
     if quality.late:
         text += (
