@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import (
@@ -114,3 +115,9 @@ def same_datagram(one: Sighting, two: Sighting) -> bool:
     if lan.row[TTL] > wan.row[TTL]:
         return lan.destination == wan.destination
     return lan.source == wan.source
+
+
+def is_for_neighbour(copy: Sighting) -> bool:
+    """True for a LAN message between two hosts of one network."""
+    ends = copy.packed_ends
+    return copy.side == LAN and address.in_one_network(ends[:16], ends[16:32], ends[47])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN
@@ -26,6 +25,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.compare.alike import (
+    is_for_neighbour,
     is_one,
     is_spent,
     may_cross,
@@ -104,6 +104,7 @@ class Pairing:
         own, queue = waiting.first[side], waiting.queues[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
         between, learn, accept = self._between, self.mappings.learn, self._accept
+        pairs, inside = self._flow_pairs.get, side == LAN
         room = waiting.limit // 4
         aliases, contests = self._aliases, self._contests
         doubtful, waits = contests.doubtful, contests.waits
@@ -130,17 +131,37 @@ class Pairing:
                         aliases and aliases.get(call, call) == theirs[CALL]
                     )
                     if same and _EARLIEST <= row[AT] - theirs[AT] <= WINDOW:
-                        lan, wan = (copy, first) if side == LAN else (first, copy)
-                        flow_pair = between(lan, wan)
+                        # _between(), inlined for the usual case.
+                        lan, wan = (row, theirs) if inside else (theirs, row)
+                        flow_pair = pairs(lan[FLOW] << 32 | wan[FLOW])
+                        usual = False
                         if flow_pair is not None:
-                            passed = (flow_pair, lan, wan)
-                            if not flow_pair.outbound:
-                                passed = (flow_pair, wan, lan)
+                            entered, bits = flow_pair.outbound is inside, row[BITS]
+                            differ = bits ^ theirs[BITS]
+                            if differ & ROW_OUTGOING:
+                                usual = (not bits & ROW_OUTGOING) is entered
+                            elif not (differ or bits & ROW_DIRECTED):
+                                ttl, other_ttl = row[TTL], theirs[TTL]
+                                usual = ttl > other_ttl > 0 if entered else other_ttl > ttl > 0
+                            if usual and not 0 <= lan[AT] - flow_pair.agreed < SECOND:
+                                if inside:
+                                    usual = flow_pair.is_of(copy, first)
+                                else:
+                                    usual = flow_pair.is_of(first, copy)
+                                if usual:
+                                    flow_pair.agreed = -SECOND
+                        if not usual:
+                            flow_pair = between(*((copy, first) if inside else (first, copy)))
+                        if flow_pair is not None:
+                            if flow_pair.outbound is inside:
+                                passed = (flow_pair, copy, first)
+                            else:
+                                passed = (flow_pair, first, copy)
                             if copy.payload == first.payload:
                                 copy.payload = first.payload  # kept once
                                 self._number = copy.paired = first.paired = self._number + 1
                                 if flow_pair.agreed < 0:
-                                    expected = learn(flow_pair, lan.row[AT], wan.row[AT], False)
+                                    expected = learn(flow_pair, lan[AT], wan[AT], False)
                                     if expected is not None:
                                         crossing = whole(passed)
                                         crossing.expected = expected
@@ -228,7 +249,7 @@ class Pairing:
                 if known is not None:
                     crossing.mapping, crossing.used_at = known, known.used_at
                 if copy.side == LAN:
-                    self.lan_only += not _is_for_neighbour(copy)
+                    self.lan_only += not is_for_neighbour(copy)
                 elif self.waiting.is_unsolicited(copy):
                     self.unsolicited += 1
                 else:
@@ -286,7 +307,7 @@ class Pairing:
                 or is_spent(copy)
                 or self.waiting.is_unsolicited(copy)
             )
-            and not _is_for_neighbour(copy)
+            and not is_for_neighbour(copy)
             for copy in waiting
         )
 
@@ -295,25 +316,9 @@ class Pairing:
 
     def _between(self, lan: Sighting, wan: Sighting) -> FlowPair | None:
         """The flow pair of two copies, None if both came in, or both went out."""
-        a, b = lan.row, wan.row
-        # is_outbound() and Mappings.flow_pair(), inlined for the usual case.
-        differ = a[BITS] ^ b[BITS]
-        if differ & ROW_OUTGOING:
-            outbound = not a[BITS] & ROW_OUTGOING
-        elif differ or a[TTL] == b[TTL] or not (a[TTL] and b[TTL]) or a[BITS] & ROW_DIRECTED:
-            if not may_cross(a, b):
-                return None
-            outbound = is_outbound(lan, wan)
-        else:
-            outbound = a[TTL] > b[TTL]
-        pair = self._flow_pairs.get(a[FLOW] << 32 | b[FLOW])
-        if pair is None or pair.outbound is not outbound:
-            return self.mappings.flow_pair(lan, wan, outbound)
-        if not 0 <= a[AT] - pair.agreed < SECOND:
-            if not pair.is_of(lan, wan):
-                return self.mappings.flow_pair(lan, wan, outbound)
-            pair.agreed = -SECOND
-        return pair
+        if not may_cross(lan.row, wan.row):
+            return None
+        return self.mappings.flow_pair(lan, wan, is_outbound(lan, wan))
 
     @staticmethod
     def _crossing(pair: FlowPair, lan: Sighting, wan: Sighting, matched_by: str) -> Crossing:
@@ -376,9 +381,3 @@ class Pairing:
                 return None
         self.waiting.forget(partner)
         return self._accept(crossing)
-
-
-def _is_for_neighbour(copy: Sighting) -> bool:
-    """True for a LAN message between two hosts of one network."""
-    ends = copy.packed_ends
-    return copy.side == LAN and address.in_one_network(ends[:16], ends[16:32], ends[47])
