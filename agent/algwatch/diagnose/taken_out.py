@@ -89,6 +89,14 @@ def of_refresh(call: Call) -> TakenOut | None:
     return found(one.refused[0], two.refused[0], two.refused[1], one.refused[1])
 
 
+def is_unrefused(call: Call) -> bool:
+    """No INVITE of it was refused, and no request that changes its session ended it."""
+    for s in call.sides:
+        if s is not None and (s.rejected or (s.current is not None and s.current.cut_short)):
+            return False
+    return True
+
+
 def found(entered: Sighting | None, left: Sighting | None, refusal: Sighting | None,
            told: Sighting | None) -> TakenOut | None:  # fmt: skip
     """entered, left: the copies of the request; refusal, told: of its response, as it came and as

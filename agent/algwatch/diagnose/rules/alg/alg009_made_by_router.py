@@ -103,14 +103,18 @@ def _request(call: Call, side: int, known: Known) -> Sighting | None:
     s = call.sides[side]
     if s is not None and s.request is not None:
         return s.request
+    if not known.capture.alone:
+        return None
     return next((one.invite for one in known.capture.alone
                  if one.call is call and one.invite.side == side), None)  # fmt: skip
 
 
 def _b2bua(call: Call, known: Known) -> Finding | None:
     """Two calls begin together; the finding is about the LAN's."""
+    if call.paired or call.sides[WAN] is not None:
+        return None
     lan = _request(call, LAN, known)
-    if lan is None or call.paired or call.sides[WAN] is not None:
+    if lan is None:
         return None
     for other in known.capture.alone:
         wan = other.invite

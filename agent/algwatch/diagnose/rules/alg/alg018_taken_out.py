@@ -67,7 +67,7 @@ REFUTED_BY = WITHOUT_ROUTE
 
 def check(thing: Exchange | Call | Registered, known: Known) -> Iterator[Finding]:
     if isinstance(thing, Call):
-        if known.lossy(thing):
+        if taken_out.is_unrefused(thing) or known.lossy(thing):
             return
         found, line = taken_out.of_call(thing), known.line_name(thing)
         if found is None:

@@ -56,6 +56,12 @@ OFTEN = 2  # refusals in a row: a sender tries again some seconds later (RFC 326
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
+    for s in call.sides:
+        d = s.current if s is not None else None
+        if d is not None and (d.cut_short or d.denied is not None):
+            break
+    else:
+        return  # most calls
     if call.timed_out or taken_out.of_refresh(call) is not None:
         return  # DLG007, ALG018
     for s in call.seen:
