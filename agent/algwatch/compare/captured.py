@@ -241,9 +241,15 @@ class Captured:
     def _is_outside(self, call: Call) -> bool:
         """True if only one side was captured when the decisive message came: the 2xx to the latest
         INVITE on either side, or the INVITE if no 2xx was seen."""
-        answered = [s.current.answered_at for s in call.seen if s.current is not None]
-        at = [one for one in answered if one] or [call.started_at]
-        return min(at) - WINDOW <= self.began or self.is_late(max(at))
+        first = last = 0
+        for s in call.sides:
+            at = s.answered_at if s is not None else 0
+            if at:
+                first = at if not first or at < first else first
+                last = at if at > last else last
+        if not last:
+            first = last = call.started_at
+        return first - WINDOW <= self.began or self.is_late(last)
 
     def is_late(self, at: int) -> bool:
         """True if the capture of both sides ended too soon after this time (ns): the deciding

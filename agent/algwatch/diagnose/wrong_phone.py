@@ -39,11 +39,13 @@ def misdirected(call: Call, known: Known) -> Misdirected | None:
     """For a call into the LAN refused by a phone as for an unknown user, or accepted although it is
     for another phone."""
     inside, outside = call.sides[LAN], call.sides[WAN]
-    if not call.inbound or inside is None or outside is None or known.lossy(call):
+    if not call.inbound or inside is None or outside is None:
         return None
     lan, wan = inside.request, outside.request
+    if lan is None or wan is None or not are_copies(lan, wan) or known.lossy(call):
+        return None
     strange = inside.rejected in UNKNOWN_HERE
-    if not (strange or inside.spoken) or lan is None or wan is None or not are_copies(lan, wan):
+    if not (strange or inside.spoken):
         return None
     bound = _bound(known, lan)
     phone = lan.packed_ends[16:32]
