@@ -206,10 +206,10 @@ def _weigh(key: bytes, path: Path) -> Weight:
 def _twin(t: Transaction, s: DialogSet, other: DialogSet) -> Transaction | None:
     """The transaction of an INVITE on the other side."""
     by_caller = t.from_tag == s.caller_tag
-    first = other.invite
-    if first is not None and first.cseq == t.cseq:  # as of most calls
-        if (first.from_tag == other.caller_tag) == by_caller:
-            return first
+    one = other.invite
+    same = one is not None and one.cseq == t.cseq  # as of most calls
+    if one is not None and same and (one.from_tag == other.caller_tag) == by_caller:
+        return one
     answered = [d.invite for d in other.dialogs]
     for one in (*other.branches.values(), *answered):
         if one is None or one.cseq != t.cseq:
