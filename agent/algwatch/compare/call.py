@@ -10,7 +10,7 @@ from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.message import Message, parties, reach
+from algwatch.sip.message import first_contact, parties, reach
 from algwatch.sip.timers import T4, TIMER_F, WINDOW
 
 NOWHERE = ("", 0)
@@ -356,9 +356,9 @@ class Call(Joined[DialogSet]):
         if self._phone_contact is NOWHERE and s is not None and self.inbound is not None:
             d = s.current
             wrote = (d.answer if d is not None else None) if self.inbound else s.request
-            contacts = Message(wrote.payload).contacts if wrote is not None else []
-            if contacts:
-                self._phone_contact = contacts[0].host, contacts[0].port or 5060
+            contact = first_contact(wrote.payload) if wrote is not None else None
+            if contact is not None:
+                self._phone_contact = contact
         return self._phone_contact
 
     def let_go(self, keep: bool = False) -> None:

@@ -18,6 +18,7 @@ _BRANCH = SIP.VIA + VIA.BRANCH
 _CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
 _VIA_BITS, _RPORT = SIP.VIA + VIA.BITS, SIP.VIA + VIA.RPORT
 _CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
+_CONTACT_PORT = SIP.CONTACT + ADDR.PORT
 
 _CLIPPED = 1 << ANOMALY_NAMES.index("clipped")
 
@@ -80,6 +81,15 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
         size = min(s[_CONTACT_HOST + 1], MOST_TEXT)
         contact = "*" if star else to_host(payload[host : host + size])
     return s[_VIAS] > 0, rport, contact
+
+
+def first_contact(payload: bytes) -> tuple[str, int] | None:
+    """Host and port (5060 if none is written) of the first Contact; None without one."""
+    code, s = scan_briefly(payload)
+    if code <= 0 or not s[SIP.CONTACTS]:
+        return None
+    host = s[_CONTACT_HOST]
+    return to_host(payload[host : host + s[_CONTACT_HOST + 1]]), s[_CONTACT_PORT] or 5060
 
 
 def via_count(payload: bytes) -> int:
