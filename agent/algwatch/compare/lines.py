@@ -41,7 +41,7 @@ from algwatch.compare.line import (
     Line,
 )
 from algwatch.sip.helper_drops import dropped_for
-from algwatch.sip.message import Message, reach
+from algwatch.sip.message import Message, reach, request_host
 from algwatch.sip.target import contact_of_proxy
 
 READ = (REGISTER, INVITE)
@@ -173,7 +173,7 @@ class Lines:
         if contact and contact != pair.wan_host and address.is_unroutable(contact):
             line = self.of(pair)
             line.observe(NAT_HANDLED, request)
-            if Message(request.payload).request_host == pair.wan_host:
+            if request_host(request.payload) == pair.wan_host:
                 line.observe(URI_REPLACED, None, request.row[AT])
 
     @staticmethod

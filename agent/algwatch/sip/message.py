@@ -92,6 +92,13 @@ def first_contact(payload: bytes) -> tuple[str, int] | None:
     return to_host(payload[host : host + s[_CONTACT_HOST + 1]]), s[_CONTACT_PORT] or 5060
 
 
+def request_host(payload: bytes) -> str:
+    """Host of its Request-URI; "" without one."""
+    code, s = scan_briefly(payload)
+    host = s[SIP.REQUEST_HOST] if code > 0 else 0
+    return to_host(payload[host : host + s[SIP.REQUEST_HOST + 1]]) if host else ""
+
+
 def via_count(payload: bytes) -> int:
     """The number of its Vias held by the scan."""
     return scan_briefly(payload)[1][_VIAS]
