@@ -76,7 +76,7 @@ def counted(phase: Phase, folder: Path, opcodes: bool, within: str) -> None:
         total = sum(told["opcodes"].values())
         many = max(1, max(told["frames"]))
         print(f"{total / phase.seconds:,.0f} opcodes a second, {total / many:,.0f} a message")
-        for name, count in list(told["opcodes"].items())[:70]:
+        for name, count in list(told["opcodes"].items())[:400]:
             print(f"{count / many:10.1f} {name}")
         return
     # The first dump is at stop().

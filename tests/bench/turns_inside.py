@@ -179,7 +179,7 @@ def pass_time(loop: Loop, milliseconds: float) -> list[tuple[int, int]]:
             "turns": Loop.turns - Loop.first[0],
             "frames": [t.at - f for t, f in zip(TAPS, Loop.first[1], strict=True)],
             "lost": [t.lost for t in TAPS], "published": sum(b._next for b in OUTBOXES),
-            "opcodes": dict(OPCODES.most_common(150)),
+            "opcodes": dict(OPCODES.most_common(400)),
         }))  # fmt: skip
         os.kill(os.getpid(), signal.SIGTERM)
     return ready

@@ -56,6 +56,8 @@ def kept(batch: Batch) -> Batch:
     buffer = batch.buffer
     if not isinstance(buffer, bytes):
         low, high = _extent(rows)
+        if low < high - low:
+            low = 0  # mostly the headers of a frame: cheaper copied than the rows changed
         buffer = bytes(buffer[low:high])
         _shift(rows, -low)
     return Batch(buffer, memoryview(rows), batch.ends, batch.count, batch.tap, batch.watermark)
@@ -195,5 +197,6 @@ def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
 def _shift(rows: bytearray, by: int) -> None:
     if by:
         with memoryview(rows).cast("I") as words:
-            for index in range(_PAYLOAD, len(words), _WORDS_A_ROW):
-                words[index] += by
+            moved = [start + by for start in words[_PAYLOAD::_WORDS_A_ROW].tolist()]
+            packed = struct.pack(f"={len(moved)}I", *moved)
+            words[_PAYLOAD::_WORDS_A_ROW] = memoryview(packed).cast("I")
