@@ -164,12 +164,17 @@ class Table(dict[K, V], Generic[K, V]):
             if {grade for grade, _ in weights} != {STRANGE}:  # some were raised since
                 still = [i for i, (grade, _) in enumerate(weights) if grade == STRANGE]
                 there, weights = [there[i] for i in still], [weights[i] for i in still]
-        going: set[int] = set()
-        if len(there) * SHARE >= self.limit:
-            going.update(choose(weights, self.limit, max(1, self.limit // (SHARE * 2))))
+        self._strange = there
+        if len(there) * SHARE < self.limit:
+            return
+        going = choose(weights, self.limit, max(1, self.limit // (SHARE * 2)))
         for i in going:
             self.evict(there[i][0], True)
-        self._strange = [one for i, one in enumerate(there) if i not in going]
+        if going[-1] == len(going) - 1:  # the oldest
+            self._strange = there[len(going) :]
+        else:
+            gone = set(going)
+            self._strange = [one for i, one in enumerate(there) if i not in gone]
 
     def _evict_oldest(self) -> None:
         oldest = self._oldest

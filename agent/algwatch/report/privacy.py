@@ -25,7 +25,7 @@ except ImportError:
     from hashlib import blake2b
 
 MAX_SENTENCE = 4096  # characters read of a sentence
-MOST_KEPT, LONGEST_KEPT = 128, 64  # texts of each kind, characters
+MOST_KEPT, LONGEST_KEPT = 64, 64  # texts of each kind, characters
 
 # Labels of domain names without a person's name, with at most three digits behind them.
 _SERVICES = frozenset(
