@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from algwatch.report.publisher import Publisher
     from algwatch.report.status import Status
 
-BUSY, IDLE = 0.25, 0.5  # seconds between looks at idle taps, with and without something pending
+BUSY, IDLE = 0.4, 1.0  # seconds between looks at idle taps, with and without something pending
 TURN = 8  # batches of one tap in a row; pairs need both sides
 TIDY = 60.0  # seconds between collections of cyclic garbage
 FAREWELL = 2.0  # seconds for the broker to acknowledge the last reports

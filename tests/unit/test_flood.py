@@ -268,4 +268,4 @@ def test_a_call_with_only_unsolicited_requests_makes_no_host_known() -> None:
     ]  # fmt: skip
     for n in range(0, 200, 10):
         pipeline.feed(batch(scanned[n : n + 10], WAN))
-    assert 96 <= len(pipeline._comparison.sides[WAN].transactions.table) <= 128  # of 512
+    assert 64 <= len(pipeline._comparison.sides[WAN].transactions.table) <= 128  # of 512

@@ -77,6 +77,11 @@ def is_ipv6(host: str) -> bool:
 
 
 def is_literal(host: str) -> bool:
+    return len(host) <= LONGEST and _is_literal(host)
+
+
+@lru_cache(maxsize=64)
+def _is_literal(host: str) -> bool:
     return ipv4(host) >= 0 or is_ipv6(host)
 
 

@@ -19,7 +19,7 @@ costs as much as a dict. The same policy holds for bytes (base/budget.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from itertools import islice
+from itertools import islice, starmap
 
 from algwatch.base.typed import Generic, TypeVar
 
@@ -43,10 +43,15 @@ def choose(weights: list[Weight], limit: int, count: int) -> list[int]:
 
     weights: of all entries, the oldest first, not empty. limit: entries with room.
     """
+    grade = weights[0][0]
+    keep = limit // SHARE
+    if len(set(weights)) == len(weights) and {one[0] for one in weights} == {grade}:
+        # A flood from forged addresses: the oldest go, as below.
+        more = len(weights) - (keep if grade in (FRESH, CROSSED) else 0)
+        return list(range(min(count, more if more > 0 else len(weights))))
     grades = [0] * (ANSWERED + 1)
     for grade, _ in weights:
         grades[grade] += 1
-    keep = limit // SHARE
     spare = grades[:]
     spare[FRESH] -= keep
     spare[CROSSED] -= keep
@@ -149,21 +154,27 @@ class Table(dict[K, V], Generic[K, V]):
             self._going = [(*items[i], weights[i][0]) for i in reversed(chosen)]
 
     def _evict_strange(self) -> None:
-        """Evict some of the strange entries, if they have a quarter of the room. Some go at once,
-        so not every message of a flood costs a look at all entries."""
-        there, weights = [], []
-        for key, value in self._strange:
-            if self.get(key, _ABSENT) is value:
-                weight = self.weigh(key, value) if self.weigh is not None else (STRANGE, None)
-                if weight[0] == STRANGE:
-                    there.append((key, value))
-                    weights.append(weight)
-        going: set[int] = set()
-        if len(there) * SHARE >= self.limit:
-            going.update(choose(weights, self.limit, max(1, self.limit // (SHARE * _BATCH))))
+        """Evict half of the strange entries, if they have a quarter of the room. So many go at
+        once, because each look reads all of them."""
+        get = self.get
+        there = [one for one in self._strange if get(one[0], _ABSENT) is one[1]]
+        weights: list[Weight] = [(STRANGE, None)] * len(there)
+        if self.weigh is not None:
+            weights = list(starmap(self.weigh, there))
+            if {grade for grade, _ in weights} != {STRANGE}:  # some were raised since
+                still = [i for i, (grade, _) in enumerate(weights) if grade == STRANGE]
+                there, weights = [there[i] for i in still], [weights[i] for i in still]
+        self._strange = there
+        if len(there) * SHARE < self.limit:
+            return
+        going = choose(weights, self.limit, max(1, self.limit // (SHARE * 2)))
         for i in going:
             self.evict(there[i][0], True)
-        self._strange = [one for i, one in enumerate(there) if i not in going]
+        if going[-1] == len(going) - 1:  # the oldest
+            self._strange = there[len(going) :]
+        else:
+            gone = set(going)
+            self._strange = [one for i, one in enumerate(there) if i not in gone]
 
     def _evict_oldest(self) -> None:
         oldest = self._oldest

@@ -22,6 +22,8 @@ _FRAME = struct.Struct("=32xI")  # offset of a row's frame, in its ends
 _FRAME_AT = 8  # its index among their 32-bit words
 _AT = struct.Struct("=Q")
 
+TIGHT = 2048  # bytes a row of a buffer with little else
+
 # (row, ends, payload): one row unpacked, with the bytes of its message.
 Loose = tuple[tuple[int, ...], tuple[Any, ...], memoryview]
 
@@ -33,6 +35,11 @@ def times(batch: Batch) -> list[int]:
 
 def first_time(batch: Batch) -> int:
     at: int = _AT.unpack_from(batch.rows)[0]
+    return at
+
+
+def last_time(batch: Batch) -> int:
+    at: int = _AT.unpack_from(batch.rows, (batch.count - 1) * _ROW.size)[0]
     return at
 
 
@@ -56,6 +63,8 @@ def kept(batch: Batch) -> Batch:
     buffer = batch.buffer
     if not isinstance(buffer, bytes):
         low, high = _extent(rows)
+        if low < high - low:
+            low = 0  # mostly the headers of a frame: cheaper copied than the rows changed
         buffer = bytes(buffer[low:high])
         _shift(rows, -low)
     return Batch(buffer, memoryview(rows), batch.ends, batch.count, batch.tap, batch.watermark)
@@ -67,13 +76,13 @@ def concatenated(parts: Sequence[Batch]) -> Batch:
         return parts[0]
     # The last part is mostly the beginning of a large buffer: in front, it keeps its offsets.
     last = parts[-1]
-    low, high = _extent(last.rows)
+    low, high = _place(last)
     if low < high - low:
         low = 0
     buffers, rows, size = [memoryview(last.buffer)[low:high]], [], high - low
     for one in parts[:-1]:
         moved = bytearray(one.rows)
-        start, stop = _extent(moved)
+        start, stop = _place(one)
         _shift(moved, size - start)
         rows.append(moved)
         buffers.append(memoryview(one.buffer)[start:stop])
@@ -183,6 +192,12 @@ def loose(batch: Batch) -> Iterable[Loose]:
         yield row, ends, buffer[row[8] : row[8] + row[9]]
 
 
+def _place(batch: Batch) -> tuple[int, int]:
+    """The range of the buffer to copy: all of it if it holds little but these messages."""
+    size = len(batch.buffer)
+    return (0, size) if size <= TIGHT * batch.count else _extent(batch.rows)
+
+
 def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
     """The range of the messages of these rows in the buffer: from, to. The order of time need not
     be the order of place: a reassembled message lies behind its batch."""
@@ -195,5 +210,6 @@ def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
 def _shift(rows: bytearray, by: int) -> None:
     if by:
         with memoryview(rows).cast("I") as words:
-            for index in range(_PAYLOAD, len(words), _WORDS_A_ROW):
-                words[index] += by
+            moved = [start + by for start in words[_PAYLOAD::_WORDS_A_ROW].tolist()]
+            packed = struct.pack(f"={len(moved)}I", *moved)
+            words[_PAYLOAD::_WORDS_A_ROW] = memoryview(packed).cast("I")

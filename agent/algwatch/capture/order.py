@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from itertools import pairwise
 
 from algwatch.base.packet import Batch
 from algwatch.base.typed import Generic, Protocol, TypeVar
-from algwatch.capture.batches import concatenated, disorder, first_time, in_order, kept, part, times
+from algwatch.capture.batches import (
+    concatenated,
+    disorder,
+    first_time,
+    in_order,
+    kept,
+    last_time,
+    part,
+    times,
+)
 
 # ns; timers run at multiples of it, and each run costs the stages as much as a message
 # (docs/decisions/0010-reassembly-order.md).
@@ -109,7 +119,7 @@ class _Slots:
                 self.close(slot)
                 self._complete(slot, [*self._opened(slot), rows], unsorted)
             else:
-                copy = kept(rows)
+                copy = in_order(kept(rows)) if unsorted else kept(rows)
                 self.size += _size([copy])
                 if parts:
                     parts.append(copy)
@@ -138,10 +148,12 @@ class _Slots:
             self._complete(slot, self._opened(slot))
             self.floor = max(self.floor, slot)
 
-    def _complete(self, slot: int, parts: list[Batch], unsorted: bool = True) -> None:
+    def _complete(self, slot: int, parts: list[Batch], unsorted: bool = False) -> None:
+        """unsorted: the last part may be."""
         rows = parts[0]
         if len(parts) > 1:
-            rows, unsorted = concatenated(parts), True
+            apart = all(last_time(a) <= first_time(b) for a, b in pairwise(parts))
+            rows, unsorted = concatenated(parts), unsorted or not apart
         if unsorted:
             rows = in_order(rows)
         rows.watermark = slot * SLOT
@@ -194,11 +206,14 @@ class Order:
         """batch: of this tap, with at least one row; its memory, and the memory of the returned
         batches, is used until the tap is read again."""
         slots = self._taps[tap]
+        before = len(slots.ready)
         slots.feed(batch)
+        fresh = len(slots.ready) - before
         ready = self._in_order()
         if self._limit:
-            if slots.ready:
-                slots.ready = deque([(at, slot, kept(rows)) for at, slot, rows in slots.ready])
+            for i in range(-min(fresh, len(slots.ready)), 0):
+                at, slot, rows = slots.ready[i]
+                slots.ready[i] = at, slot, kept(rows)
             if sum([one.held for one in self._taps]) > self._limit:
                 for one in self._taps:
                     one.flush()

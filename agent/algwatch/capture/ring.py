@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from algwatch.base.native.rtp import Rtp
 
 BLOCK_BYTES = 65536  # a frame made by segmentation offload is not cut (64 kB of IP)
-BLOCK_TIMEOUT_MS = 200  # each block is a turn of the daemon: half as many as with 100
+BLOCK_TIMEOUT_MS = 300  # each block is a turn of the daemon, and delays a verdict
 # The kernel's timer retires a block at its second visit, so a packet may wait twice the timeout
 # (prb_retire_rx_blk_timer_expired).
 LAG = 2 * BLOCK_TIMEOUT_MS * 1_000_000

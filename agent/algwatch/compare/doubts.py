@@ -10,7 +10,9 @@ hosts, because the router may have stopped it; a neighbour's does not count.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
@@ -55,6 +57,9 @@ class Doubts:
         self._of: list[Doubt] = []
         self.fresh: list[Sighting] = []
         self.held: dict[Sighting, bool] = {}
+        # The same by side and Call-ID, each with its place in held: one in doubt stops its queue.
+        self._queues: dict[tuple[int, int], deque[tuple[int, Sighting]]] = {}
+        self._place = 0
         self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
             transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
@@ -66,7 +71,11 @@ class Doubts:
         """Tell the steps of messages that count after all. crossings: new ones; now: ns, pairing
         has passed it."""
         if self.fresh:
-            self.held.update(dict.fromkeys(self.fresh, False))
+            for copy in self.fresh:
+                self.held[copy] = False
+                self._place += 1
+                queue = self._queues.setdefault((copy.side, copy.row[CALL]), deque())
+                queue.append((self._place, copy))
             self.fresh.clear()
         for crossing in crossings:
             if isinstance(crossing, Crossing) and crossing.flow_pair is None:
@@ -75,18 +84,24 @@ class Doubts:
                     self._stopped.add(row[CALL])
                 if crossing.entered in self.held:
                     self.held[crossing.entered] = True
-        blocked = set()  # a message waits for those of its call before it
         told = False
-        for copy, alone in list(self.held.items()):
-            doubt, call = self._of[copy.side], (copy.side, copy.row[CALL])
-            if call in blocked:
-                continue
+        heads = [(queue[0][0], key) for key, queue in self._queues.items()]
+        heapify(heads)
+        while heads:
+            _, key = heappop(heads)
+            queue = self._queues[key]
+            copy = queue[0][1]
+            alone, doubt = self.held[copy], self._of[copy.side]
             known = copy.paired or alone or copy.row[AT] + WINDOW < now
             early = not copy.paired and now <= copy.row[AT] + 3 * WINDOW and self._is_early(copy)
             if (early or not known) and doubt.doubts(copy):
-                blocked.add(call)
-                continue
+                continue  # a message waits for those of its call before it
             del self.held[copy]
+            queue.popleft()
+            if queue:
+                heappush(heads, (queue[0][0], key))
+            else:
+                del self._queues[key]
             doubt.release(copy)
             doubtful = (alone or now == NEVER) and not copy.paired and doubt.doubts(copy)
             if not doubtful or self._may_be_stopped(copy):
@@ -147,12 +162,10 @@ class Doubts:
     def _has_right(self, copy: Sighting) -> bool:
         """Another message of this kind, held behind this one, crossed or is not in doubt itself."""
         row, doubt = copy.row, self._of[copy.side]
-        for other in self.held:
+        for _, other in self._queues.get((copy.side, row[CALL]), ()):
             theirs = other.row
             if (
-                theirs[CALL] == row[CALL]
-                and other.side == copy.side
-                and theirs[METHOD] == row[METHOD]
+                theirs[METHOD] == row[METHOD]
                 and bool(theirs[STATUS]) is bool(row[STATUS])
                 and (other.paired or not doubt.doubts(other))
             ):

@@ -78,18 +78,21 @@ def fallback(copy: Sighting, own: Iterable[Sighting], other: Iterable[Sighting],
     if any(are_alike(row, o) or same_tags(row, o) for o in alone):
         return None, "", []
     near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ] and not are_two_answers(copy, o)]
-    mapped = [o for o in near if is_mapped(mappings, copy, o)]
-    # Order decides only with one message of this kind on each side, however often it was sent.
-    rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy.row, o.row)]
-    if _are_again(mapped) and _are_again([copy, *rivals]):
-        return mapped[0], BY_ORDER, []
-    # Forwarded to another far end: unchanged, with nothing alike on either side.
-    whole = [o for o in near if o.row[PAIR] == copy.row[PAIR] and o.row[CALL] == copy.row[CALL]]
-    if len(whole) == 1 == len(near) and not rivals:
-        return whole[0], IDENTITY, []
+    if near:  # else own, long in a flood, need not be read
+        mapped = [o for o in near if is_mapped(mappings, copy, o)]
+        # Order decides only with one message of this kind on each side, however often it was sent.
+        rivals = [o for o in own if not o.paired and o is not copy and are_alike(copy.row, o.row)]
+        if _are_again(mapped) and _are_again([copy, *rivals]):
+            return mapped[0], BY_ORDER, []
+        # Forwarded to another far end: unchanged, with nothing alike on either side.
+        whole = [o for o in near if o.row[PAIR] == copy.row[PAIR] and o.row[CALL] == copy.row[CALL]]
+        if len(whole) == 1 == len(near) and not rivals:
+            return whole[0], IDENTITY, []
     # Call-ID and branch changed at once: one datagram with its own tags. A B2BUA makes new tags
     # and datagrams.
     alike = [o for o in other if not o.paired and same_tags(copy.row, o.row)]
+    if not alike:
+        return None, "", []
     sure = [o for o in alike if same_datagram(copy, o) and not _is_contradicted(mappings, copy, o)]
     if len(sure) == 1:
         return sure[0], BY_IP_ID, []

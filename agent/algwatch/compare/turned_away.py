@@ -25,13 +25,14 @@ class TurnedAway:
 
     def add(self, row: Row) -> None:
         """A message is neither paired nor waited for."""
-        self._pass(row[AT])
+        if row[AT] - self._since >= LONG:
+            self._pass(row[AT])
         bits = self._now
         if bits is None:
             bits = self._now = bytearray(BITS // 8)
-        for field in (PAIR, CALL):
-            place = row[field] % BITS
-            bits[place >> 3] |= 1 << (place & 7)
+        place, other = row[PAIR] % BITS, row[CALL] % BITS
+        bits[place >> 3] |= 1 << (place & 7)
+        bits[other >> 3] |= 1 << (other & 7)
         self._count += 2
 
     def has(self, row: Row, now: int) -> bool:

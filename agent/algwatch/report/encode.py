@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 500  # bytes of one sentence
 MAX_EVIDENCE = 6  # looks at the wire in one finding
 MAX_ADVICE = 12
+SHOWN = 8  # messages whose evidence is kept, with it
 MAX_SAID = 16  # lines printed by an order
 # The parts of a report to leave out for want of room: their map, "" for the payload, and name.
 _LONG = (("finding", "evidence"), ("", "advice"), ("health", "providers"), ("reply", "pcap"),
@@ -53,6 +54,7 @@ class Encoder:
         self._version = version
         self._privacy = privacy
         self._providers = providers or Providers()
+        self._shown: dict[bytes, bytes] = {}  # evidence of the latest messages
 
     def next(self) -> int:
         """Spend a sequence number."""
@@ -98,7 +100,7 @@ class Encoder:
                 "at": look.at,
                 "observed": _cut(privacy.text(look.observed)),
                 "expected": _cut(privacy.text(look.expected)),
-                "bytes": evidence(look.payload, privacy),
+                "bytes": self._evidence(look.payload),
             }
             for look in finding.evidence[:MAX_EVIDENCE]
         ]
@@ -131,6 +133,15 @@ class Encoder:
             body["finding"]["cut"] = True
             payload = _pack(body)
         return payload
+
+    def _evidence(self, message: bytes) -> bytes:
+        """Several findings show one message."""
+        shown = self._shown.get(message)
+        if shown is None:
+            if len(self._shown) >= SHOWN:
+                self._shown.clear()
+            shown = self._shown[message] = evidence(message, self._privacy)
+        return shown
 
     def again(self, said: bytes, at: float, times: int, first: float, last: float) -> bytes:
         """A finding sent earlier, with the new counter of its series. said: a result of `bare`."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from algwatch.base.quote import METHODS
 from algwatch.report.privacy import (
-    CONTROL,
     TRANSPORTS,
     VIA_PARAMS,
     Privacy,
+    has_control,
     is_number,
     split,
 )
@@ -91,7 +91,7 @@ def _head_lines(head: bytes, types: list[str], privacy: Privacy) -> Iterator[str
         if say is _content_type:
             types.append(value.partition(";")[0].strip(" \t").lower())
         # A value with a bare CR or a NUL is never parsed.
-        said = privacy.opaque(value) if CONTROL.search(value) else say(value, privacy)
+        said = privacy.opaque(value) if has_control(value) else say(value, privacy)
         yield f"{name}: {said}"
 
 
@@ -139,7 +139,7 @@ def _unfolded(head: bytes) -> list[str]:
 
 
 def _start_line(line: str, privacy: Privacy) -> str:
-    words = line.split(" ") if not CONTROL.search(line) else []
+    words = line.split(" ") if not has_control(line) else []
     if words and words[0][:4].upper() == "SIP/" and len(words) > 1:
         # The reason phrase is free text.
         status = words[1] if is_number(words[1], 3) else privacy.opaque(words[1])
@@ -272,7 +272,7 @@ def _description(body: bytes, privacy: Privacy) -> Iterator[str]:
     a= only the direction and RTCP: a=crypto and a=ice-pwd are keys."""
     for raw in _LINE_END.split(body):
         line = _text(raw)
-        say = _SDP.get(line[:2]) if not CONTROL.search(line) else None
+        say = _SDP.get(line[:2]) if not has_control(line) else None
         said = say(line[2:], privacy) if say is not None else ""
         if said:
             yield line[:2] + said

@@ -25,6 +25,7 @@ except ImportError:
     from hashlib import blake2b
 
 MAX_SENTENCE = 4096  # characters read of a sentence
+MOST_KEPT, LONGEST_KEPT = 64, 64  # texts of each kind, characters
 
 # Labels of domain names without a person's name, with at most three digits behind them.
 _SERVICES = frozenset(
@@ -50,7 +51,7 @@ _SECOND_LEVEL = frozenset(
 )  # fmt: skip
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _MANY_DIGITS = re.compile(r"[0-9]{5}")
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # never in a value (RFC 3261 section 25.1)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # Runs without a separator, with strings in quotes and text in angle brackets as a whole.
 # Possessive: no byte is read twice, even in hostile text.
@@ -80,6 +81,9 @@ COOKIE = "z9hG4bK"  # begins each branch (RFC 3261 section 8.1.1.7)
 
 def split(text: str, by: str) -> Iterator[str]:
     """Parts of text at each comma or semicolon outside strings and angle brackets."""
+    if by not in text or not ('"' in text or "<" in text):
+        yield from text.split(by)
+        return
     at, run = 0, _SPLIT[by]
     while at <= len(text):
         match = run.match(text, at)
@@ -87,6 +91,11 @@ def split(text: str, by: str) -> Iterator[str]:
             return
         yield match[0]
         at = match.end() + 1
+
+
+def has_control(text: str) -> bool:
+    """True with a control character other than a tab: never in a value (RFC 3261 section 25.1)."""
+    return not text.isprintable() and _CONTROL.search(text) is not None
 
 
 def is_number(text: str, digits: int, most: int = 0) -> bool:
@@ -106,6 +115,10 @@ class Privacy:
             raise ValueError("the key of the pseudonyms needs at least 16 bytes")
         self._key = key[:64]
         self.enabled = enabled
+        # What was said for hosts, values and words: they come again with every call of a phone.
+        self._hosts: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._words: dict[str, str] = {}
 
     def pseudonym(self, name: str, kind: str = "u") -> str:
         """`u-3f9a0c12d4e5`: 48 bits, the same for the same name under the same key, whatever its
@@ -123,7 +136,7 @@ class Privacy:
         never shown as it is."""
         if not text:
             return ""
-        if not self.enabled and not CONTROL.search(text):
+        if not self.enabled and not has_control(text):
             return text
         return f"{self.pseudonym(text, 'x')}-{len(text)}"
 
@@ -144,6 +157,9 @@ class Privacy:
     def host(self, text: str) -> str:
         """An IP address as it is. A domain name keeps the labels of a provider or a service; labels
         that could name a person become pseudonyms."""
+        return self._hosts.get(text) or _kept(self._hosts, text, self._host(text))
+
+    def _host(self, text: str) -> str:
         bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
         if _is_address(bare):
             return text
@@ -262,6 +278,9 @@ class Privacy:
         """A text from the wire, recognised by its form alone."""
         if not self.enabled:
             return text
+        return self._values.get(text) or _kept(self._values, text, self._value(text))
+
+    def _value(self, text: str) -> str:
         host, colon, port = text.rpartition(":")
         bare = host.strip("[]") if colon and is_number(port, 5) else text.strip("[]")
         if _is_address(bare) or _is_address(text):
@@ -289,6 +308,9 @@ class Privacy:
         word = match[0]
         if not ("@" in word or ":" in word or "." in word or "+" in word):
             return word
+        return self._words.get(word) or _kept(self._words, word, self._without_name(word))
+
+    def _without_name(self, word: str) -> str:
         bare = word.strip(_BRACKETS + "<>")
         if not bare:
             return word
@@ -307,6 +329,15 @@ class Privacy:
             # A time shift of ours has this form, too, but is shorter.
             return before + (self.name(bare, "u") if len(bare) > 5 else bare) + after
         return word
+
+
+def _kept(cache: dict[str, str], text: str, said: str) -> str:
+    """said, kept for the same text."""
+    if len(text) <= LONGEST_KEPT:
+        if len(cache) >= MOST_KEPT:
+            cache.clear()
+        cache[text] = said
+    return said
 
 
 def provider_part(domain: str) -> str:

@@ -44,8 +44,8 @@ class Doubt:
 
     def asks(self, row: Row, ends: bytes, t: Transaction) -> bool:
         """True if this message is to be left out. t: its request, of a request the INVITE of its
-        call."""
-        return self.left > 0 and self._is_doubtful(row, ends, t)
+        call. Without a Call-ID it is of no call, as is most broken SIP of a flood."""
+        return row[CALL] != 0 and self.left > 0 and self._is_doubtful(row, ends, t)
 
     def doubts(self, copy: Sighting) -> bool:
         """True if this message is in doubt itself, and not held for one of its call before it."""
