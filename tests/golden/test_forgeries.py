@@ -157,10 +157,16 @@ def gained(one: Forgery) -> list[str]:
     found = sorted(after.blamed - before.blamed)
     if after.advice > before.advice:
         found.append(f"{DISABLE} {STATES[after.advice]}")
-    as_phone = one.side == LAN and one.ends != "from-neighbour"  # see docs/threat-model.md
-    if before.state == HURTS and after.state == FINE and not as_phone:
+    if before.state == HURTS and after.state == FINE and not hides(one):
         found.append("an all-clear")
     return found
+
+
+def hides(one: Forgery) -> bool:
+    """It may hide harm (docs/threat-model.md): a LAN host in the name of a phone here, and a CANCEL
+    of the caller's own host."""
+    as_phone = one.side == LAN and one.ends != "from-neighbour"
+    return as_phone or (one.change == "cancel" and one.ends == "from-another-port")
 
 
 @pytest.mark.parametrize("one", chosen(every(), A_DAY), ids=str)
