@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from algwatch.base.native import layout
 from algwatch.base.packet import LAN, WAN, Batch, Tap
 from algwatch.pipeline import Pipeline, Report
-from craft import House, Packet, analyzed, batch, checksum, ones_sum
+from craft import NS, House, Packet, analyzed, batch, checksum, ones_sum
 
 BEFORE = 100_000  # ns that a forged copy comes before the true one
 
@@ -87,25 +87,44 @@ class Attacked:
         )
         return lan, wan
 
-    def judged(self, live: bool) -> tuple[Pipeline, list[Report]]:
-        """live: with the direction that a ring knows, and warned as a daemon warns."""
-        if not live:
+    def judged(self, live: bool, passing: bool = False) -> tuple[Pipeline, list[Report]]:
+        """live: with the direction that a ring knows, and warned as a daemon warns. passing: time
+        passes between packets, as it does for a daemon and in `analyze`."""
+        if not (live or passing):
             return analyzed(*self.taps())
         pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
         reports: list[Report] = []
         parts = [(p[0], tap, p) for tap, some in enumerate(self.taps()) for p in some]
-        for _, tap, packet in sorted(parts, key=lambda part: part[:2]):
-            is_forged = any(packet is one for one in self.forged[tap])
-            out = not is_forged and left_by_router(self.house, tap, packet[1])
-            reports += pipeline.feed(directed(batch([packet], tap), out))
+        before = 0
+        for at, tap, packet in sorted(parts, key=lambda part: part[:2]):
+            made = batch([packet], tap)
+            if live:
+                is_forged = any(packet is one for one in self.forged[tap])
+                out = not is_forged and left_by_router(self.house, tap, packet[1])
+                made = directed(made, out)
+            if passing and before:
+                reports += _passed(pipeline, before, at)
+            before = at
+            reports += pipeline.feed(made)
         return pipeline, reports + pipeline.finish()
+
+
+def _passed(pipeline: Pipeline, before: int, at: int) -> list[Report]:
+    """Each second between two packets, and no more than a minute of them."""
+    seconds = range(before + NS, at, NS)
+    reports: list[Report] = []
+    for now in (*seconds[:60], *seconds[-1:]):
+        for tap in (LAN, WAN):
+            reports += pipeline.advance(tap, now)
+    return reports
 
 
 def left_by_router(house: House, tap: int, frame: bytes) -> bool:
     """Did the router send this true frame?"""
     source, target = frame[26:30], frame[30:34]
     if tap == LAN:
-        return target == ip_address(house.phone).packed
+        home = ip_address(house.phone).packed[:3]
+        return target[:3] == home != source[:3]
     return source == ip_address(house.wan_ip).packed
 
 
@@ -121,3 +140,9 @@ def directed(made: Batch, out: bool) -> Batch:
 
 def payload_of(packet: Packet) -> bytes:
     return packet[1][42:]
+
+
+def ends_of(frame: bytes) -> tuple[str, int, str, int]:
+    """Sender and receiver of an Ethernet frame with IPv4: address and port of each."""
+    sport, dport = struct.unpack("!HH", frame[34:38])
+    return str(ip_address(frame[26:30])), sport, str(ip_address(frame[30:34])), dport

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from algwatch.capture.reassembly import FLOW_SECONDS, FRAGMENT_SECONDS, SECOND
+from algwatch.capture.flows import FLOW_SECONDS, SECOND
+from algwatch.capture.fragments import SECONDS as FRAGMENT_SECONDS
 
 UDP, TCP = 17, 6
 ADDRESSES = ((bytes((192, 168, 1, 10)), bytes((203, 0, 113, 5))), (bytes(15) + b"\1", bytes(16)))

@@ -35,6 +35,8 @@ from mutation.mutants import Mutant, apply, mutants  # noqa: E402
 MODULES = [
     "algwatch.compare.pairing",
     "algwatch.compare.partner",
+    "algwatch.compare.doubts",
+    "algwatch.sip.doubt",
     "algwatch.compare.differences",
     "algwatch.compare.counterfactual",
     "algwatch.advise.recommend",
@@ -43,7 +45,7 @@ MODULES = [
 UNIT = [
     "pairing", "pairing_alone", "rewrite", "differences", "recommend", "recommender", "attacks",
     "accounted", "call", "decoys", "loss", "mapping", "predicted", "registrations", "resume",
-    "retransmissions", "review",
+    "retransmissions", "review", "neighbours",
 ]  # fmt: skip
 GOLDEN = ["golden", "recall", "state"]
 TESTS = [*(f"tests/unit/test_{name}.py" for name in UNIT),

@@ -5,9 +5,7 @@ the harm and the outcomes are those without them. Files tell no direction; a rin
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable
-from ipaddress import ip_address
 
 import pytest
 from algwatch.advise.advice import Advice
@@ -30,7 +28,7 @@ from craft import (
     register,
     request,
 )
-from forger import Attacked, payload_of
+from forger import Attacked, ends_of, payload_of
 
 BOTH = pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
 NEIGHBOURS = "192.168.1.66", "198.51.100.99"  # by side
@@ -114,19 +112,13 @@ def _first(attacked: Attacked, side: int, begin: bytes, cseq: bytes = b"") -> Pa
     return None
 
 
-def _ends(packet: Packet) -> tuple[str, int, str, int]:
-    data = packet[1]
-    sport, dport = struct.unpack("!HH", data[34:38])
-    return str(ip_address(data[26:30])), sport, str(ip_address(data[30:34])), dport
-
-
 def _responds(side: int, method: bytes, status: int, late: int) -> Callable[[Attacked], None]:
     """To a neighbour, in the name of whoever was asked."""
 
     def forge(attacked: Attacked) -> None:
         asked = _first(attacked, side, method)
         if asked is not None:
-            _, _, far, port = _ends(asked)
+            _, _, far, port = ends_of(asked[1])
             made = answer(status, payload_of(asked), to_tag="forged", contact="<sip:x@192.0.2.9>")
             data = frame(made, far, port, NEIGHBOURS[side], 5060, 59, 0x7001)
             attacked.forged[side].append((asked[0] + late * MS, data))
@@ -142,7 +134,7 @@ def _asks(side: int, method: str, late: int) -> Callable[[Attacked], None]:
         if asked is None:
             return
         of = _first(attacked, side, b"SIP/2.0 200", b" INVITE") or asked
-        own, port, far, far_port = _ends(asked)
+        own, port, far, far_port = ends_of(asked[1])
         fields = {
             name: re.search(rb"(?m)^%s: (.*?)\r$" % name, payload_of(of))[1].decode()  # type: ignore[index]
             for name in (b"From", b"To", b"Call-ID")

@@ -18,6 +18,7 @@ from algwatch.compare.pairing import Pairing
 from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
 from craft import START, House, Packet, answer, batch, frame, request
+from forger import directed, payload_of
 
 NOW = START * SECOND
 
@@ -49,6 +50,16 @@ def invite(n: int = 0, *, call_id: str = "", branch: str = "", tag: str = "",
 def made(house: House) -> tuple[list[Sighting], list[Sighting]]:
     lan, wan = house.sorted()
     return sightings(lan, LAN), sightings(wan, WAN)
+
+
+def ringed(house: House) -> list[list[Sighting]]:
+    """What the phone sends, with the direction that a ring knows."""
+    sides = []
+    for side, packets in enumerate(house.sorted()):
+        made = directed(batch(packets, side), out=side == WAN)
+        rows = enumerate(ROW.iter_unpack(made.rows))
+        sides.append([made.sighting(side, row, i) for i, row in rows])
+    return sides
 
 
 def pairing(limit: int = 64, unsolicited: Unsolicited | None = None) -> Pairing:
@@ -405,7 +416,7 @@ def test_the_copy_to_the_same_far_end_comes_first() -> None:
 
 
 @pytest.mark.parametrize("to", ["", "203.0.113.88"])
-def test_of_several_that_went_to_another_far_end_it_is_the_first(to: str) -> None:
+def test_of_several_that_went_to_another_far_end_it_is_one(to: str) -> None:
     house = House(idents=False)
     house.out(1, invite(), wan=False)
     house.out(1.01, invite(), wan=False, dst=to)
@@ -413,7 +424,9 @@ def test_of_several_that_went_to_another_far_end_it_is_the_first(to: str) -> Non
     lan, wan = made(house)
     one = pairing()
     one.feed(LAN, lan)
-    assert [c.lan for c in wholes(one.feed(WAN, wan))] == lan[:1]
+    assert one.feed(WAN, wan) == []
+    found = [c for c in one.advance(NOW + 2 * SECOND) if c.flow_pair is not None]
+    assert [c.lan in lan for c in found] == [True]
 
 
 def ringing(tag: str) -> bytes:
@@ -488,14 +501,46 @@ def test_what_contradicts_a_crossing_takes_it_back_and_is_left_out_itself() -> N
     assert forgot(one)
 
 
-def test_one_that_crossed_as_it_came_is_paired_at_once_wherever_it_went() -> None:
+@pytest.mark.parametrize("ring", [True, False])
+def test_one_that_went_to_another_far_end_waits_for_the_right_one_unless_a_ring_saw_it(
+    ring: bool,
+) -> None:
     house = House()
     house.out(1, invite(), wan=False)
     house.out(1, invite(), lan=False, dst="203.0.113.77")
-    lan, wan = made(house)
+    lan, wan = ringed(house) if ring else made(house)
     one = pairing()
     one.feed(LAN, lan)
-    assert keys(one.feed(WAN, wan)) == [IDENTITY]
+    assert keys(one.feed(WAN, wan)) == [IDENTITY] * ring
+    assert keys(one.advance(NOW + 2 * SECOND)) == [IDENTITY] * (not ring)
+
+
+@pytest.mark.parametrize(("host", "port"), [("198.51.100.66", 40001), ("198.51.100.2", 40077)])
+def test_a_copy_that_the_nat_does_not_foretell_is_not_the_other_one(host: str, port: int) -> None:
+    house = House(wan_port=40001)
+    house.out(1, invite(1))
+    house.out(2, invite(2))
+    lan, wan = house.sorted()
+    at, _ = wan[1]
+    forged = (at - 10**5, frame(payload_of(wan[1]), host, port, house.provider, 5060, 63))
+    seen = sightings([wan[0], forged, wan[1]], WAN)
+    one = pairing()
+    one.feed(LAN, sightings(lan, LAN))
+    assert [c.left for c in wholes(one.feed(WAN, seen))] == [seen[0], seen[2]]
+
+
+def test_an_answer_with_another_to_tag_is_contradicted_by_the_one_that_left() -> None:
+    """It takes the place of the true one, whose copy is on the other side already."""
+    house = House(wan_port=40001)
+    house.into(1, answer(200, invite(), to_tag="true"))
+    lan, wan = house.sorted()
+    forged = (wan[0][0] - 10**5, wan[0][1].replace(b"tag=true", b"tag=liar"))
+    seen = sightings([forged, wan[0]], WAN)
+    one = pairing()
+    one.feed(LAN, sightings(lan, LAN))
+    assert one.feed(WAN, seen[:1]) == one.feed(WAN, seen[1:]) == []
+    assert one.advance(NOW + 2 * SECOND) == []
+    assert len(one.contest) == 3
 
 
 @pytest.mark.parametrize("mapped", [True, False])

@@ -13,15 +13,11 @@ import pytest
 from algwatch.base.native import layout
 from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
-from algwatch.capture.flows import FLOW_COST, FLOW_SECONDS, WEBSOCKET_SECONDS
-from algwatch.capture.reassembly import (
-    FRAGMENT_SECONDS,
-    LIMIT,
-    SECOND,
-    STREAM_SECONDS,
-    Reassembler,
-)
+from algwatch.capture.flows import FLOW_COST, FLOW_SECONDS, SECOND, WEBSOCKET_SECONDS
+from algwatch.capture.fragments import SECONDS as FRAGMENT_SECONDS
+from algwatch.capture.reassembly import LIMIT, Reassembler
 from algwatch.capture.run import LONGEST
+from algwatch.capture.stream import SILENCE
 from capture_frames import TCP, ether, fragment6, invite, ipv4, ipv6, tcp, udp
 
 START = 1_700_000_000 * SECOND
@@ -468,7 +464,7 @@ def test_an_identification_used_again_is_another_datagram(seconds: int, together
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "live"])
-@pytest.mark.parametrize("seconds", [STREAM_SECONDS + 1, 3600])
+@pytest.mark.parametrize("seconds", [SILENCE // SECOND + 1, 3600])
 def test_ports_and_sequence_numbers_used_again_are_another_connection(
     seconds: int, together: bool
 ) -> None:

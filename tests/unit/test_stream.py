@@ -7,7 +7,7 @@ import itertools
 import random
 
 import pytest
-from algwatch.capture.reassembly import SECOND
+from algwatch.capture.flows import SECOND
 from algwatch.capture.run import LONGEST
 from algwatch.capture.stream import HOLE
 from capture_frames import TCP, invite, ipv4, tcp

@@ -25,12 +25,17 @@ _UPGRADE = re.compile(
 )
 
 
+Mark = tuple[int, int]  # of a message: the sequence number of its first byte, and a hash of all
+NONE: Mark = (-1, 0)
+
+
 class Flows:
-    """A number for each flow, by key. seconds: of silence; a flow is forgotten after it."""
+    """A number for each flow, by key, and its latest message. seconds: of silence; a flow is
+    forgotten after it."""
 
     def __init__(self, seconds: int) -> None:
         self._silence = seconds * SECOND
-        self._seen: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[int, int, Mark]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -40,14 +45,14 @@ class Flows:
         """Bytes."""
         return FLOW_COST * len(self._seen)
 
-    def remember(self, key: bytes, at: int, number: int) -> None:
+    def remember(self, key: bytes, at: int, number: int, latest: Mark = NONE) -> None:
         """at: ns. With too many flows the longest silent one goes."""
         seen = self._seen
         if key in seen:
             seen.move_to_end(key)
         elif len(seen) >= MOST_FLOWS:
             seen.popitem(last=False)
-        seen[key] = at, number
+        seen[key] = at, number, latest
 
     def recall(self, key: bytes, at: int) -> int | None:
         """The number of a flow; None without one, or after the silence: the ports may belong to
@@ -59,6 +64,10 @@ class Flows:
             del self._seen[key]
             return None
         return seen[1]
+
+    def latest(self, key: bytes) -> Mark:
+        seen = self._seen.get(key)
+        return NONE if seen is None else seen[2]
 
     def forget(self, key: bytes) -> None:
         self._seen.pop(key, None)

@@ -12,6 +12,7 @@ from bisect import insort
 # Memory of an object beside its bytes, so that tiny parts count too: of a part, and of a datagram
 # or stream with its entry in the table. A test measures the real use of Python.
 PART_COST, BASE_COST = 160, 640
+SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
 MOST_PARTS = 64  # of one packet: 64 kB over an MTU of 1280 are 52
 
 
@@ -25,6 +26,11 @@ class Datagram:
         self.parts: list[tuple[int, bytes]] = []  # (offset, bytes), no two overlap
         self.size = -1  # bytes of the whole payload, known from the last fragment
         self.cost = BASE_COST
+
+    @property
+    def end(self) -> int:
+        """ns; then it is given up."""
+        return self.first_at + SECONDS * 1_000_000_000
 
     def add(self, offset: int, data: bytes, more: bool) -> bool:
         """Take a fragment; False if it differs from earlier bytes or from the known size."""

@@ -15,7 +15,7 @@ from algwatch.base.native.rows import Counts, Scanner
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import Loose
 from algwatch.capture.filter import RAW
-from algwatch.capture.flows import CLIENT, FLOW_SECONDS, Flows, WebSockets, is_upgrade
+from algwatch.capture.flows import CLIENT, FLOW_SECONDS, NONE, Flows, Mark, WebSockets, is_upgrade
 from algwatch.capture.fragments import MOST_PARTS, Datagram
 from algwatch.capture.offsets import TCP, fragment_offset, segment_offset
 from algwatch.capture.pieces import (
@@ -47,10 +47,7 @@ from algwatch.capture.stream import (
 # Bytes held back for one tap, objects included. With one message of 64 kB on its way out, and the
 # scanner's memory for it, the whole stays below 256 kB (tests/unit/test_reassembly_memory).
 LIMIT = 122880
-FRAGMENT_SECONDS = 30  # IPFRAG_TIMEOUT of Linux; RFC 8200 section 4.5 allows 60
-STREAM_SECONDS = 32  # 64*T1: the request is dead then (RFC 3261 section 17.1.1.2)
 
-SECOND = 1_000_000_000
 UDP = 17
 
 _TCP = struct.Struct("!HHIIBBHHH")
@@ -63,7 +60,7 @@ class Reassembler:
     content of tunnels is left out (see aw_packet_scan). counts: of the reassembled packets; its
     packets, sip and malformed are not in the tap's own counts. too_long: messages over 64 kB,
     possible only over TCP and in no row. conflicts: overlapping parts with different bytes.
-    expired: given up after FRAGMENT_SECONDS or STREAM_SECONDS. evicted: given up for room.
+    expired: given up at their end. evicted: given up for room.
     incomplete: datagrams and begun messages among the expired and evicted. repeated: messages sent
     again by TCP. refused: datagrams with a wrong checksum, accepted by no stack, and if live,
     possible tunnels. websockets: connections with WebSocket on a SIP port (RFC 7118); their data is
@@ -155,10 +152,15 @@ class Reassembler:
         key = packet.key
         seq, behind = (place[0] + place[1]) & 0xFFFFFFFF, place[1]
         self._give_up_old(key, row[0])
+        latest = NONE
+        if kind == SIP:
+            latest = seq, hash(bytes(batch.buffer[payload : payload + length]))
+            if self._contradicts(key, latest):
+                return
         if key not in self._pending:
             reached = self._flows.recall(key, row[0])
             if reached is not None and kind != SEGMENT and seq == reached:
-                self._flows.remember(key, row[0], (seq + length) & 0xFFFFFFFF)
+                self._flows.remember(key, row[0], (seq + length) & 0xFFFFFFFF, latest)
                 return  # in order and whole, as most are
             if reached is not None and -REPEATED <= ahead(seq + length, reached) <= 0:
                 if kind == SIP:
@@ -170,6 +172,19 @@ class Reassembler:
             self._segment(packet, seq, data, behind > 0)
         elif not self._stands_alone(packet, seq, data, kind == SIP):
             is_none(batch, index)
+
+    def _contradicts(self, key: bytes, latest: Mark) -> bool:
+        """True if the latest message of this flow began at the same place with other bytes. TCP
+        sends no other ones, so one of the two is forged: both count, and pairing weighs them."""
+        stream = self._pending.get(key)
+        before = stream.latest if isinstance(stream, Stream) else self._flows.latest(key)
+        if before[0] != latest[0] or before == latest:
+            return False
+        self.conflicts += 1
+        if stream is not None:
+            self._drop(key)
+        self._flows.forget(key)  # nobody knows where it goes on
+        return True
 
     def _stands_alone(self, packet: Piece, seq: int, data: bytes, sip: bool) -> bool:
         """True if a segment that looks like a whole message, or a keep-alive, is one."""
@@ -223,6 +238,8 @@ class Reassembler:
         stream.flow, stream.tap = packet.row[4], packet.row[16]
         if not stream.add(place, data, starts, told):
             self.conflicts += 1
+        if told:
+            stream.latest = stream.seq(place), hash(data)
         if stream.overlap:
             way = packet.row[12] & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
             self._tell(key, stream, packet.row[0], layout.KIND_OVERLAP, way, stream.overlap)
@@ -232,6 +249,8 @@ class Reassembler:
                 sport, dport = packet.ends[4:6]
                 header = _TCP.pack(sport, dport, 0, 0, 5 << 4, 0x18, 0, 0, 0)
                 make(self._made, packet, header, message)
+                begin = run.begin + run.at - len(message)
+                stream.latest = stream.seq(begin), hash(message)
         stream.settle(packet.row[0])
         self._waits += stream.cost - cost
         self._tell_holes(key, stream, packet.row[0])
@@ -240,7 +259,8 @@ class Reassembler:
             self.incomplete += stream.lost
             stream.too_long = stream.lost = 0
         if stream.floor is not None:
-            self._flows.remember(key, packet.row[0], stream.seq(stream.floor))
+            at, seq = packet.row[0], stream.seq(stream.floor)
+            self._flows.remember(key, at, seq, stream.latest)
         if stream.runs:
             self._pending.move_to_end(key)
         else:
@@ -364,21 +384,14 @@ class Reassembler:
     def _give_up_old(self, key: bytes, at: int) -> None:
         """Give up a datagram or stream after too long a wait: a packet with its identification or
         ports now belongs to another."""
-        if key in self._pending and at > _end(self._pending[key]):
+        if key in self._pending and at > self._pending[key].end:
             self._give_up(key)
             self.expired += 1
 
     def _expire(self, now: int) -> None:
         while self._pending:
             key, oldest = next(iter(self._pending.items()))
-            if _end(oldest) > now:
+            if oldest.end > now:
                 return
             self._give_up(key)
             self.expired += 1
-
-
-def _end(one: Datagram | Stream) -> int:
-    """The time (ns) of giving it up."""
-    if isinstance(one, Datagram):
-        return one.first_at + FRAGMENT_SECONDS * SECOND
-    return one.touched + STREAM_SECONDS * SECOND

@@ -16,11 +16,13 @@ from itertools import pairwise
 from operator import attrgetter
 
 from algwatch.capture.filter import START_WORDS
+from algwatch.capture.flows import NONE
 from algwatch.capture.fragments import BASE_COST, MOST_PARTS, PART_COST
 from algwatch.capture.run import LONGEST, RUN_COST, Run
 
 WINDOW = 262144  # bytes; the most a segment may be ahead of the earlier ones
 REPEATED = 65536  # bytes back: a segment in this range is a repetition, else of a new connection
+SILENCE = 32_000_000_000  # ns, 64*T1: the request is dead then (RFC 3261 section 17.1.1.2)
 HOLE = 5_000_000_000  # ns to wait for a segment: TCP has sent it again by then
 # Told messages kept behind an unknown beginning, and behind a hole: they may turn out to be the
 # body of a late message.
@@ -51,11 +53,11 @@ class Stream:
     them, so the capture lost them. overlap: bytes of the latest segment that contradict earlier
     ones, if it brings new bytes as well; the receiver keeps the earlier ones. seam: place of these
     new bytes, None without such a segment; a message across it is a mixture, and framing goes
-    wrong behind it. flow, tap: of its rows.
+    wrong behind it. latest: of the told messages. flow, tap: of its rows.
     """
 
-    __slots__ = ("base", "cost", "floor", "flow", "holes", "lost", "overlap", "runs", "seam",
-                 "since", "tap", "too_long", "touched")  # fmt: skip
+    __slots__ = ("base", "cost", "floor", "flow", "holes", "latest", "lost", "overlap", "runs",
+                 "seam", "since", "tap", "too_long", "touched")  # fmt: skip
 
     def __init__(self, base: int, known: bool, at: int) -> None:
         self.base = base
@@ -65,8 +67,14 @@ class Stream:
         self.since = 0  # ns; something may be missing since then; 0: nothing is
         self.too_long = self.lost = self.holes = self.flow = self.tap = 0
         self.overlap = b""
+        self.latest = NONE
         self.seam: int | None = None
         self.cost = BASE_COST
+
+    @property
+    def end(self) -> int:
+        """ns; then it is given up."""
+        return self.touched + SILENCE
 
     def place(self, seq: int) -> int:
         """Places are sequence numbers that never wrap (RFC 9293 section 3.4)."""

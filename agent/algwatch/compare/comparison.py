@@ -224,13 +224,14 @@ class Comparison:
         if self.pairing is not None:
             last.crossings = self._cross(self.pairing.finish())
             self._doubts.settle(NEVER)
+            last.crossings += self._crossed.feed(self._doubts.ready())
             if self.pairing.contest:
                 tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.watch is not None:
                 for copy in self.pairing.waiting.copies():
                     self.watch(alone(copy, sent=False))
         self.captured.finished = True
-        last.exchanges = self._exchanges.finish()
+        last.exchanges = self._exchanges.changed(self.sides, now) + self._exchanges.finish()
         last.paths = self._losses.finish()
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
@@ -336,6 +337,7 @@ class Comparison:
                 self._outside(self.pairing.outside)
             if self._doubts.held:
                 self._doubts.settle(now)
+                news.crossings += self._crossed.feed(self._doubts.ready())
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
@@ -365,4 +367,5 @@ class Comparison:
         """Those for rules, see Crossed.feed."""
         if self._doubts.fresh or self._doubts.held:
             self._doubts.settle(0, crossings)
+            crossings = self._doubts.ready(crossings)
         return self._crossed.feed(crossings)

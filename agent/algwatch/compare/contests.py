@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from algwatch.base.native.layout import ROW_DIRECTED
 from algwatch.base.packet import LAN
-from algwatch.base.sighting import AT, BITS, CALL, DISPUTED, PAIR, Row, Sighting
+from algwatch.base.sighting import AT, BITS, CALL, DISPUTED, PAIR, TO_TAG, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.alike import contradicts
 from algwatch.compare.call import Call
@@ -97,8 +97,13 @@ class Contests:
             if not _has_far_end_of(crossing, copy):
                 continue
             if doubt.waits:
-                before = crossing.lan if copy.side == LAN else crossing.wan
-                if before is None or not contradicts(before, copy, crossing.outbound):
+                before, other = crossing.lan, crossing.wan
+                if copy.side != LAN:
+                    before, other = other, before
+                if before is None or other is None:
+                    continue
+                nearer = before.row[TO_TAG] != other.row[TO_TAG] == copy.row[TO_TAG]
+                if not (nearer or contradicts(before, copy, crossing.outbound)):
                     continue
                 doubt.waits = False
                 crossing.matched_by = CONTESTED  # takes it out of the queue

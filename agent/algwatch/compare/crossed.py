@@ -86,6 +86,8 @@ class Crossed:
                 if method == INVITE and not status and call is not None:
                     self._captured.note_alone(call, crossing.entered)
                 continue
+            if method == INVITE and not status and call is not None:
+                self._exchanges.invited(call, crossing)
             lan, wan = crossing.lan, crossing.wan
             if lan is not None and wan is not None and lan.row[TTL] == wan.row[TTL] > 0:
                 self._captured.own.cross(crossing)

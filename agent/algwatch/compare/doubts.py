@@ -25,7 +25,6 @@ from algwatch.base.sighting import (
     METHOD,
     STATUS,
     TO_TAG,
-    TXN,
     Row,
     Sighting,
     came_in,
@@ -46,7 +45,8 @@ MOST = 1 << 20  # bytes
 class Doubts:
     """memory: bytes of messages kept, 0: nothing is held. heard: called with the steps of what
     counts after all. fresh: messages left out since settle(). held: those not released, in order,
-    with True once known to have no other copy."""
+    with True once known to have no other copy. Their crossings wait with them: whoever is told one
+    asks the two sides about its messages."""
 
     def __init__(self, calls: Calls, sides: list[Side], memory: int,
                  heard: Callable[[Side, list[Step]], None]) -> None:  # fmt: skip
@@ -60,6 +60,7 @@ class Doubts:
         # The same by side and Call-ID, each with its place in held: one in doubt stops its queue.
         self._queues: dict[tuple[int, int], deque[tuple[int, Sighting]]] = {}
         self._place = 0
+        self._waiting: list[Crossing | Same] = []
         self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
             transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
@@ -114,6 +115,16 @@ class Doubts:
             for side in self._sides:
                 side.transactions.sort()
 
+    def ready(self, crossings: Sequence[Crossing | Same] = ()) -> list[Crossing | Same]:
+        """Those of the waiting crossings and of these whose messages count or are left out."""
+        every = [*self._waiting, *crossings]
+        ready: list[Crossing | Same] = []
+        self._waiting = []
+        for one in every:
+            held = not self.held.keys().isdisjoint(_copies(one))
+            (self._waiting if held else ready).append(one)
+        return ready
+
     def _is_early(self, copy: Sighting) -> bool:
         """The INVITE of its call has crossed, and the call is still to be told."""
         call = self._calls.get(copy.row[CALL])
@@ -129,7 +140,7 @@ class Doubts:
         if not row[STATUS]:
             known = call is not None and (call.paired or self._is_stopped(call))
             return call is None or not known or self._is_of_call(copy, call)
-        t = self._sides[copy.side].transactions.table.get(row[TXN] ^ row[CALL])
+        t = self._of[copy.side].asked(row)
         if t is None or not self._is_known(t, call):
             return True
         if ends[16:32] != t.ends[:16] or same_way(row, t) or self._has_right(copy):
@@ -197,6 +208,12 @@ class Doubts:
             return source in near and (not elsewhere or _is_first(row))
         # The far end may have another host, too.
         return (source in near or target in near) and not self._has_right(copy)
+
+
+def _copies(crossing: Crossing | Same) -> tuple[Sighting, Sighting]:
+    if isinstance(crossing, tuple):
+        return crossing[1:]
+    return crossing.entered, crossing.left
 
 
 def _is_first(row: Row) -> bool:

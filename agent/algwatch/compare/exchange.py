@@ -10,6 +10,7 @@ from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL, METHOD, STATUS, TXN, Sighting, are_copies
+from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line
 from algwatch.compare.lines import Lines
@@ -141,6 +142,14 @@ class Exchanges:
                 left.request = went
             left.owner = entered.ends[:16]
             entered.unpaired = False
+
+    def invited(self, call: Call, crossing: Crossing) -> None:
+        """The crossing of an INVITE with both copies."""
+        for copy in (crossing.entered, crossing.left):
+            s = call.sides[copy.side]
+            if s is not None and s.request is not copy:
+                sent = crossing.outbound and copy is crossing.entered
+                s.crossed(copy, self.transaction(copy), sent)
 
     def transaction(self, copy: Sighting) -> Transaction | None:
         """The transaction of a message, on its side; None after its end."""

@@ -172,6 +172,27 @@ class Mappings:
         known = self.table.get(ends[0] + ends[1])
         return known is not None and known.inside[:16] != inside[:16]
 
+    def doubts(self, pair: FlowPair, at: int) -> bool:
+        """True if the two copies have different far ends, or if the NAT, shortly before at (ns),
+        used another WAN address and port for this phone, or had another LAN host there."""
+        if not pair.one_far_end:
+            return True
+        known = self.table.get(pair.outside)
+        if known is not None and at - known.used_at < self.timeouts.shortest:
+            return known.inside[:16] != pair.inside[:16] or (
+                pair.outbound and known.inside != pair.inside
+            )
+        if not pair.outbound:
+            return False
+        newest = self.newest.get(pair.inside, b"")
+        if newest[18:] != pair.outside[18:]:
+            newest = pair.inside + pair.outside[18:]  # an address that is not translated
+        before = self.table.get(newest) or self.states.get(newest)
+        return (
+            newest != pair.outside and before is not None
+            and at - before.used_at < self.timeouts.shortest
+        )  # fmt: skip
+
     def is_known(self, lan: bytes, wan: bytes, remote: bytes) -> bool:
         """True if wan maps to lan (18 bytes) towards remote."""
         known = self.table.get(wan + remote)

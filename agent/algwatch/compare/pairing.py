@@ -104,7 +104,7 @@ class Pairing:
         own, queue = waiting.first[side], waiting.queues[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
         between, learn, accept = self._between, self.mappings.learn, self._accept
-        pairs, inside = self._flow_pairs.get, side == LAN
+        pairs, inside, doubts = self._flow_pairs.get, side == LAN, self._doubts
         room = waiting.limit // 4
         aliases, contests = self._aliases, self._contests
         doubtful, waits = contests.doubtful, contests.waits
@@ -157,7 +157,9 @@ class Pairing:
                                 passed = (flow_pair, copy, first)
                             else:
                                 passed = (flow_pair, first, copy)
-                            if copy.payload == first.payload:
+                            if flow_pair.agreed < 0 and doubts(passed):
+                                pass  # the copy that is expected may still come
+                            elif copy.payload == first.payload:
                                 copy.payload = first.payload  # kept once
                                 self._number = copy.paired = first.paired = self._number + 1
                                 if flow_pair.agreed < 0:
@@ -170,16 +172,17 @@ class Pairing:
                                         continue
                                 crossings.append(passed)
                                 continue
-                            crossing = whole(passed)
-                            crossing.rewritten = True
-                            crossing.translated = flow_pair.explains(
-                                passed[1].payload, passed[2].payload
-                            )
-                            if is_one(crossing):
-                                crossings.append(accept(crossing))
-                                if crossing.expected is not None or not crossing.translated:
-                                    held = waits(crossing) or held
-                                continue
+                            else:
+                                crossing = whole(passed)
+                                crossing.rewritten = True
+                                crossing.translated = flow_pair.explains(
+                                    passed[1].payload, passed[2].payload
+                                )
+                                if is_one(crossing):
+                                    crossings.append(accept(crossing))
+                                    if crossing.expected is not None or not crossing.translated:
+                                        held = waits(crossing) or held
+                                    continue
                     put_back(pair, first)
             if len(queue) >= room and not waiting.has_room(queue, copy):
                 continue
@@ -320,6 +323,12 @@ class Pairing:
             return None
         return self.mappings.flow_pair(lan, wan, is_outbound(lan, wan))
 
+    def _doubts(self, passed: Same) -> bool:
+        """True if the router is known to send such a message elsewhere, or from another address. A
+        ring knows that it sent the second copy."""
+        row = passed[2].row
+        return not row[BITS] & ROW_DIRECTED and self.mappings.doubts(passed[0], row[AT])
+
     @staticmethod
     def _crossing(pair: FlowPair, lan: Sighting, wan: Sighting, matched_by: str) -> Crossing:
         crossing = whole((pair, lan, wan) if pair.outbound else (pair, wan, lan))
@@ -365,6 +374,8 @@ class Pairing:
             if pair is None:
                 continue
             crossing = self._crossing(pair, lan, wan, IDENTITY)
+            if pair.agreed < 0 and self._doubts((pair, crossing.entered, crossing.left)):
+                continue
             if not crossing.rewritten or is_one(crossing):
                 found.append((crossing, other))
         if not found:

@@ -49,17 +49,14 @@ def choose(
         if better:
             found = better
             break
-    found = [f for f in found if row[IP_ID] and row[IP_ID] == f[1].row[IP_ID]] or found
+    found = [f for f in found if row[IP_ID] == f[1].row[IP_ID]] or found
     crossing, partner = found[0]
-    rivals = [
-        o for _, o in every if o is not partner and contradicts(partner, o, crossing.outbound)
-    ]
+    rivals = [o for _, o in every if contradicts(partner, o, crossing.outbound)]
     # Several senders of one message, and one has crossed: do not learn the NAT from it.
-    if not is_mapped(mappings, copy, partner):
-        rivals += [
-            o for _, o in found
-            if o.source != partner.source and o.destination == partner.destination
-        ]  # fmt: skip
+    rivals += [
+        o for _, o in found
+        if o.source != partner.source and o.destination == partner.destination
+    ]  # fmt: skip
     return crossing, partner, found, rivals
 
 

@@ -41,6 +41,8 @@ def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Re
     Request-URI, and the router gave it to the phone with another address there."""
     if lan is None or wan is None or not are_copies(lan, wan) or call.phone_contact[1] == 0:
         return None
+    if not call.contested.isdisjoint(("INVITE", "2xx INVITE")):
+        return None  # the phone may have written another Contact
     own = endpoint(*call.phone_contact)
     came, left = _target(wan), _target(lan)
     if came != own or left == own:

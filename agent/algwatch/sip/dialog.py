@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
-from algwatch.base.sighting import AT, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
+from algwatch.base.sighting import AT, BITS, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, Row, Sighting
 from algwatch.sip.denied import Denied
 from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
@@ -269,6 +269,25 @@ class DialogSet:
     def gave_up(self, d: Dialog) -> bool:
         """True if the answerer of the latest INVITE ended the dialog."""
         return bool(d.bye_at) and d.bye_by_caller != self.by_caller(d)
+
+    def crossed(self, copy: Sighting, t: Transaction | None, sent: bool) -> None:
+        """This INVITE, of transaction t, crossed the router, so another one before it may be
+        anybody's. sent: the phone sent it, and a PBX in the LAN may have had it before."""
+        first = self.request
+        if first is None or first.paired > 0 or first.row[CSEQ] != copy.row[CSEQ]:
+            return
+        was, row, other = first.row, copy.row, first.packed_ends[16:32]
+        if was[TXN] == row[TXN]:
+            if was[FLOW] == row[FLOW]:
+                return
+        elif sent and other not in (copy.packed_ends[:16], copy.packed_ends[16:32]):
+            return
+        self.request = copy
+        if t is not None:
+            t.flow, t.bits, t.ends = row[FLOW], row[BITS], copy.packed_ends
+            if t is not self.invite:
+                self.invite, self.branches = t, _NO_BRANCHES
+                self.waiting = min(self.waiting, 1)
 
     def add(self, d: Dialog) -> Dialog:
         """Add a dialog; it becomes the current one if there is none."""

@@ -128,9 +128,10 @@ class Dialogs:
                 bye(code, s, t, row, i, batch, step)
                 if code in _LAST:
                     rest.append(event)
-            elif code == REQUEST:  # CANCEL
-                s.cancelled_at = row[AT]
-                s.cancel = t
+            elif code == REQUEST:  # CANCEL: too late after a refusal (RFC 3261 section 9.1)
+                if not s.rejected:
+                    s.cancelled_at = row[AT]
+                    s.cancel = t
                 t.request = batch.sighting(self.side, row, i)
             elif code in (TIMED_OUT, FINAL):
                 rest.append(event)
@@ -165,6 +166,8 @@ class Dialogs:
     def _invited(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
         """The first sighting of an INVITE transaction."""
         if not row[TO_TAG]:
+            if s.partial and s.invite is None:  # nothing of a call comes before it
+                s.current, s.dialogs = None, ()
             s.partial = False
         if s.spoken:
             d = s.of(row) if row[TO_TAG] else None
@@ -180,6 +183,8 @@ class Dialogs:
                 s.request = batch.sighting(self.side, row, i)
             s.invite = t
             s.waiting += 1
+            s.cancelled_at = 0
+            s.cancel = None
             return
         branch = s.is_branch(t)
         s.waiting = s.waiting + 1 if branch else 1

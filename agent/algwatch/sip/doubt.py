@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
-from algwatch.base.sighting import BITS, CALL, FLOW, STATUS, TXN, Row, Sighting
+from algwatch.base.native.layout import CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
+from algwatch.base.sighting import BITS, CALL, FLOW, METHOD, STATUS, TXN, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.transaction import WAY, Transaction, Way
 
@@ -49,17 +49,26 @@ class Doubt:
 
     def doubts(self, copy: Sighting) -> bool:
         """True if this message is in doubt itself, and not held for one of its call before it."""
-        row, t = copy.row, self._table.get(copy.row[TXN] ^ copy.row[CALL])
-        if (t is None) is bool(row[STATUS]):
-            return False
-        if t is None:
-            t = self.invite(row[CALL])
-        return t is not None and self._is_doubtful(row, copy.packed_ends, t)
+        t = self.asked(copy.row)
+        return t is not None and self._is_doubtful(copy.row, copy.packed_ends, t)
+
+    def asked(self, row: Row) -> Transaction | None:
+        """What this message follows: its request, or the INVITE of its call."""
+        t = self._table.get(row[TXN] ^ row[CALL])
+        if not row[STATUS]:
+            return self.invite(row[CALL]) if t is None else None
+        if (t is None or not t.flow) and row[METHOD] == INVITE:  # it has another Via
+            return self.invite(row[CALL])
+        return t
 
     def _is_doubtful(self, row: Row, ends: bytes, t: Transaction) -> bool:
+        if not t.flow and row[METHOD] == INVITE:
+            t = self.invite(row[CALL]) or t
         if not t.flow:
             return False
         way = way_back(row, t)
+        if not row[STATUS] and row[METHOD] == CANCEL:  # only its sender cancels an INVITE
+            return not _goes(row, ends, t, back=False)
         if _goes(row, ends, t, back=True):
             if len(self.back) >= WAYS:
                 self.back.clear()

@@ -103,8 +103,7 @@ class Transactions:
         self.weighs = False
         self.over: list[Transaction] | None = None
         self.counts_from = 0
-        # The latest sightings of earlier batches, the oldest first; of large ones, rows and hashes
-        # of bytes.
+        # Latest sightings of earlier batches, oldest first; of large ones, rows and hashes.
         self._recent: deque[Sighting | tuple[Row, int]] = deque(maxlen=REMEMBERED)
         self._young: Deadlines[Transaction] = Deadlines(T4, 2 * limit, self._living)
         self._waiting: Deadlines[Transaction] = Deadlines(TIMER_B, 2 * limit, self._living)
@@ -158,17 +157,18 @@ class Transactions:
                     elif doubt.asks(row, ends, t):
                         size += doubt.hold(batch.sighting(side, row, i))
                         continue
-            # Some clients reuse the branch for their next request.
-            if t is None or (cseq != t.cseq and not status and t.final_at and method == t.method):
+            # Some clients reuse the branch for their next request. No ACK comes before its INVITE.
+            if t is None or (not status and (method == INVITE if t.method == ACK else
+                             cseq != t.cseq and t.final_at and method == t.method)):  # fmt: skip
                 if status and stray is not None and stray(row):
                     self.strays += 1
                     continue
-                if doubt is not None and not status:
+                if doubt is not None and (not status or method == INVITE):
                     s = set_of(call)
                     t = invites.get(call) if s is None else s.invite
                     if t is not None and (t.flow != flow or (t.bits ^ bits) & WAY):
-                        way = flow, bits & WAY, t.bits & WAY
-                        if back.get(t.flow) != way and doubt.asks(row, ends, t):
+                        known = back.get(t.flow) if method != CANCEL else None
+                        if known != (flow, bits & WAY, t.bits & WAY) and doubt.asks(row, ends, t):
                             size += doubt.hold(batch.sighting(side, row, i))
                             continue
                 t = Transaction(key, at, call, tag, cseq, method)
@@ -211,7 +211,7 @@ class Transactions:
                 # Made to look like the packet before. No sender repeats itself so soon, so it is no
                 # retransmission. Pairing weighs the two.
                 self.impostors.append((row, i))
-            else:
+            elif status or flow == t.flow or method == ACK or not t.flow:
                 t.last_at = at
                 if not status:
                     if method == ACK and t.method == INVITE:

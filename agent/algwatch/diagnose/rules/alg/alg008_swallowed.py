@@ -125,12 +125,13 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _collision(mine: Sighting, line: Line, known: Known) -> tuple[Sighting | None, str]:
-    """The recent INVITE of another flow with the same media port for the same provider and a
-    pinhole perhaps still open, and a clause."""
+    """The recent INVITE of another phone with the same media port for the same provider and a
+    pinhole perhaps still open, and a clause. At another port of one phone, anybody may have sent
+    it."""
     ports = _ports(mine)
-    for one in (line, *known.beside(line)):
+    for one in known.beside(line):
         offer = one.offer
-        if offer is None or offer.source == mine.source:
+        if offer is None:
             continue
         same = ports & _ports(offer)
         ago = mine.row[AT] - offer.row[AT]

@@ -105,13 +105,15 @@ def _proof(found: TakenOut) -> list[Evidence]:
 def _without_route(call: Call, known: Known) -> Iterator[Finding]:
     """A call outside the Service-Route, because its phone was not told."""
     lan, wan = call.sides[LAN], call.sides[WAN]
-    if call.inbound is not False or lan is None or wan is None or wan.rejected != FORBIDDEN:
+    if call.inbound is not False or lan is None or wan is None:
+        return
+    if not lan.rejected == wan.rejected == FORBIDDEN:
         return
     request, refusal, line = lan.request, wan.response, known.line(call)
     if request is None or refusal is None or Message(request.payload).routes:
         return
-    if line is None or line.count(WITHOUT_ROUTE):
-        return  # other calls went without it
+    if line is None or line.count(WITHOUT_ROUTE) or known.capture.contested:
+        return  # other calls went without it, or may have
     for one in known.registered():
         agreed = one.binding
         if agreed is None or agreed.far is None or agreed.far is agreed.near:
