@@ -12,6 +12,7 @@ from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import PAIR, Sighting
 from algwatch.compare.clock_offset import DELAY, Match, measure
 from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
+from algwatch.compare.missing import missing
 from algwatch.compare.must_cross import SLACK, Traffic, exchanged, unrelated
 from algwatch.compare.one_way import one_way
 from algwatch.compare.quality import Quality
@@ -136,6 +137,7 @@ class Survey:
             if quality.exchanged and not late:
                 quality.exchange()
             return quality
+        every = shared
         shared = shared[:: -(-len(shared) // SAMPLE)]
         equal = sum(1 for lan, wan in shared if is_same(lan, wan))
         quality.same = not self.logged and equal >= NEARLY_ALL * len(shared)
@@ -155,7 +157,7 @@ class Survey:
             quality.wan = self._examples[WAN].get(wan[0].identity)
             if quality.lan is not None and quality.wan is not None:
                 break
-        self._note_ways(quality, shared)
+        self._note_ways(quality, every)
         if quality.exchanged and not late:
             quality.exchange()
         return quality
@@ -170,6 +172,23 @@ class Survey:
             own, other = (self._copies[one].values() for one in (named, 1 - named))
             side = 1 - named if quality.exchanged else named
             quality.one_way[named] = not self._cut[named] and one_way(own, other, side)
+        if shared and not any((*quality.one_way, *self._cut, quality.unsteady)):
+            self._note_gaps(quality, shared)
+
+    def _note_gaps(self, quality: Quality, shared: Shared) -> None:
+        mask = max(self._masks)  # compare only identities kept by both sides
+        lan, wan = ({key: copies for key, copies in side.items() if not copies[0].pair & mask}
+                    for side in self._copies)  # fmt: skip
+        offset = quality.offset
+        if offset is not None and offset.matters:
+            wan = {key: [copy._replace(at=offset.lan(copy.at)) for copy in copies]
+                   for key, copies in wan.items()}  # fmt: skip
+        pairs = [(lan[one[0].identity], wan[other[0].identity]) for one, other in shared
+                 if one[0].identity in lan and other[0].identity in wan]  # fmt: skip
+        quality.gaps = missing(lan, wan, pairs, COPIES)
+        for side, gaps in enumerate(quality.gaps):
+            if gaps.first is not None:
+                gaps.example = self._example(1 - side, [gaps.first.identity])
 
     def _shared(self) -> Shared:
         """The copies of each message on both sides. If an ALG has changed Call-ID or branch, the
@@ -241,6 +260,8 @@ def _is_settled(quality: Quality) -> bool:
     """Two captures of one clock, for long enough to show no drift: the rest is alike."""
     if quality.same:
         return True
+    if any(gaps.missing for gaps in quality.gaps):
+        return False  # all that was stopped has to be known
     offset = quality.offset
     return (
         _is_one_clock(quality)

@@ -39,6 +39,7 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
             if current:
                 step((s, BYE_SENT, row))
         elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
+            d.refused_first = d.bye_status >= 300 and not d.both_ended
             d.both_ended = True
         elif d.bye_response is not None:
             d.bye_of, d.bye = t, t.request  # presumably with credentials

@@ -6,14 +6,23 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import OPTIONS, REGISTER
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import STATUS, Sighting
+from algwatch.base.sighting import STATUS, Row, Sighting
 from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
 from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.step import Step
 from algwatch.sip.subscription import METHODS, Subscriptions, SubscriptionStep
-from algwatch.sip.transaction import FINAL, NOT_HEARD, REQUEST, TIMED_OUT, Event, Seen, Transaction
+from algwatch.sip.transaction import (
+    FINAL,
+    NOT_HEARD,
+    ORPHAN,
+    REQUEST,
+    TIMED_OUT,
+    Event,
+    Seen,
+    Transaction,
+)
 from algwatch.sip.transactions import Meet, Transactions
 
 _NOTHING = Batch(b"", b"", b"", 0, 0, 0)
@@ -73,10 +82,11 @@ class Side:
                 t.request = batch.sighting(self.side, row, i)
             elif code == FINAL:
                 status = row[STATUS]
-                if keep or status >= 300 or t.method == REGISTER:
-                    t.response = batch.sighting(self.side, row, i)
+                self._answered(t, row, i, batch, keep)
                 if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
                     self.failed.append(t)
+            elif code == ORPHAN and row[STATUS] >= 200:
+                self._answered(t, row, i, batch, keep)
             elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
                 self.failed.append(t)
             if t.method == OPTIONS:
@@ -90,3 +100,7 @@ class Side:
                 news = self.subscriptions.feed(event, batch)
                 if news is not None:
                     self.subscribed.append(news)
+
+    def _answered(self, t: Transaction, row: Row, i: int, batch: Batch, keep: bool) -> None:
+        if keep or row[STATUS] >= 300 or t.method == REGISTER:
+            t.response = batch.sighting(self.side, row, i)

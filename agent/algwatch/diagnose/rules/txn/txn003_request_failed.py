@@ -86,7 +86,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
-    if not status and (t.unrepeated or known.unseen(exchange)):
+    if not status and (t.unrepeated or exchange.settled or known.unseen(exchange)):
         return
     if exchange.asked is not None and exchange.asked.answered:
         return

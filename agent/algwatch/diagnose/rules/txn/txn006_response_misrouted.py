@@ -67,7 +67,9 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
 
 def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
     request, t, left = exchange.request, exchange.entered, exchange.left
-    if request is None or t.unrepeated or known.capture.is_late(request.row[AT]):
+    if request is None or t.unrepeated or exchange.settled:
+        return
+    if known.capture.is_late(request.row[AT]):
         return
     reading = unheard.response_not_taken(exchange)
     response = exchange.strayed_response or t.response
