@@ -16,8 +16,8 @@ Why it breaks calls
 What else looks the same
     Nothing: the kernel counts. Loss on the line is no loss in the capture. Single UDP packets
     missing on both sides show nowhere. The router itself may have sent the message (ALG009,
-    REG007): then its TTL is a router's own. A router that lets nothing through in one direction: then
-    nobody gets a response, and the phone sends its requests again.
+    REG007): then its TTL is a router's own. A router that lets nothing through in one direction:
+    then nobody gets a response, and the phone sends its requests again.
 
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: packets to port
@@ -51,7 +51,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     capture = known.capture
     for side, count in enumerate(capture.lost):
         if count:
-            yield _lost(side, count, capture.gaps[side], capture.lost_at)
+            yield _lost(side, count, capture.breaks[side], capture.lost_at)
     for side in (LAN, WAN):
         if capture.quality is None:
             continue
