@@ -137,8 +137,7 @@ def parts(world: World, rng: random.Random) -> dict[str, Files]:
 
 def _lived(world: World, said: Any) -> list[str]:
     """Harm told of calls that lived."""
-    calls = world.calls
-    lived = {name[:4] for name, ended in calls.items() if ended.lived}
+    lived = {name[:4] for name, ended in world.calls.items() if ended.lived}
     return [f"harm told of call {found['call_id']} that lived: {found['rule']}"
             for found in said["findings"]
             if found["harm"] in HURTS and found["call_id"][:4] in lived]  # fmt: skip
@@ -151,7 +150,7 @@ def _died(world: World, said: Any) -> list[str]:
         return []
     return [f"nothing told of call {name} that died: {ended.faults}"
             for name, ended in world.calls.items()
-            if not ended.lived and name[:4] not in told]  # fmt: skip
+            if ended.died and name[:4] not in told]  # fmt: skip
 
 
 def _one_side(world: World, said: Any, side: str) -> list[str]:

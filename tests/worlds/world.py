@@ -388,11 +388,14 @@ class World:
 
 class Ended:
     """How a call ended at the phone and at the provider. faults: what went wrong at each; lived: as
-    its plan says."""
+    its plan says; died: users noticed."""
 
     def __init__(self, here: Talk | None, there: Talk | None) -> None:
         self.faults = tuple("nothing came" if t is None else t.fault for t in (here, there))
         self.lived = (
             here is not None and there is not None and self.faults == ("", "")
-            and here.lives == there.lives and (here.ended or there.ended)
+            and (here.ended or there.ended)
         )  # fmt: skip
+        # Over on both sides, though one of them was told so by silence.
+        over = here is not None and there is not None and (here.ended or there.ended)
+        self.died = not self.lived and not (over and set(self.faults) <= {"", "BYE unanswered"})

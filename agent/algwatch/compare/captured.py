@@ -75,9 +75,9 @@ class Captured:
     first SIP message on ports other than SIP_PORTS, by port.
     """
 
-    __slots__ = ("_flows", "alone", "began", "breaks", "contested", "contested_example", "cut", "cut_example",
-                 "decrypted", "duplicate", "duplicates", "ended", "finished", "first",
-                 "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
+    __slots__ = ("_flows", "alone", "began", "breaks", "contested", "contested_example", "cut",
+                 "cut_example", "decrypted", "duplicate", "duplicates", "ended", "finished",
+                 "first", "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
                  "paired", "partial", "partial_example", "ports", "quality", "reached", "sip",
                  "started", "tls", "two_sided", "undecided", "undecided_example",
                  "unread")  # fmt: skip

@@ -206,6 +206,23 @@ def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
     return sent_elsewhere(str(status), exchange.method, response, left.request, exchange.request)
 
 
+def given_to_another(exchange: Exchange) -> Reading | None:
+    """For a response to a phone's request that came to another host of the LAN: it was sent to that
+    one's port of this router."""
+    t, left, request = exchange.entered, exchange.left, exchange.request
+    if not exchange.outbound or request is None or left is None or left.request is None:
+        return None
+    if t.response is None or left.response is None:
+        return None
+    if t.response.packed_ends[16:32] == request.packed_ends[:16]:
+        return None
+    status = str(Message(left.response.payload).status)
+    reading = sent_elsewhere(status, exchange.method, left.response, left.request, request)
+    if reading is not None:
+        reading.what += f"; it came to {t.response.ends.dst}"
+    return reading
+
+
 def delivered_astray(exchange: Exchange, known: Known) -> Reading | None:
     """For a request that was delivered to a phone: see request_astray()."""
     request, left = exchange.request, exchange.left

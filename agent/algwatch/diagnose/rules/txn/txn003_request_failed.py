@@ -208,6 +208,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return (
             unheard.response_not_taken(exchange)
             or unheard.delivered_elsewhere(exchange)
+            or misrouted.given_to_another(exchange)
             or Reading(
                 "unknown", cause.UNKNOWN, "it does not reach its sender, or is not taken there"
             )

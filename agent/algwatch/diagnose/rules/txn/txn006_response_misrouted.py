@@ -75,6 +75,8 @@ def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
     response = exchange.strayed_response or t.response
     if reading is None:
         reading, response = misrouted.exchange_sent_elsewhere(exchange), exchange.stopped_response
+    if reading is None:
+        reading, response = misrouted.given_to_another(exchange), t.response
     if reading is None or response is None:
         return
     method = quote.method(exchange.method)
