@@ -48,9 +48,9 @@ def _next(d: Dialog) -> int:
     return 2 * T1 if lasted < 3 * T1 // 2 else 4 * T1 if lasted < 7 * T1 // 2 else T2
 
 
-def survived(s: DialogSet, d: Dialog, now: int) -> bool:
+def survived(s: DialogSet, d: Dialog, now: int, acked: int = 0) -> bool:
     """The callee stopped repeating its 2xx and did not give up: an ACK got through, captured or
-    not. now: ns."""
+    not. now: ns; acked: ns, an ACK on the other side of the router."""
     quiet = (d.bye_at or min(now, s.until)) - d.answer_last
     overdue = d.bye_at and d.answers > 1 and quiet > _next(d) + WINDOW
     if quiet <= T2 + SECOND and not overdue:
@@ -58,7 +58,7 @@ def survived(s: DialogSet, d: Dialog, now: int) -> bool:
     if waited_out(s, d) or ended_unacknowledged(d):
         return False
     lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
-    return d.acked_last >= d.answer_last or lasted > SLACK
+    return max(d.acked_last, acked) >= d.answer_last or lasted > SLACK
 
 
 def dropped(s: DialogSet, d: Dialog, now: int) -> bool:

@@ -160,6 +160,26 @@ def answer_sent_elsewhere(call: Call) -> Reading | None:
     return sent_elsewhere(*sent)
 
 
+def answer_given_to_another(call: Call) -> tuple[Reading, Sighting, Sighting] | None:
+    """For a response to a phone's INVITE that came to another host of the LAN, as
+    given_to_another(): with the LAN copies of the INVITE and of the response."""
+    s = call.sides[LAN]
+    d = s.current if s is not None else None
+    if s is None or call.inbound is not False:
+        return None
+    response = d.answer if d is not None and d.answer is not None else s.response
+    request = (d.request if d is not None else None) or s.request
+    if response is None or request is None:
+        return None
+    if response.packed_ends[16:32] == request.packed_ends[:16]:
+        return None
+    reading = answer_sent_elsewhere(call)
+    if reading is None:
+        return None
+    reading.what += f"; it came to {response.ends.dst}"
+    return reading, request, response
+
+
 def answer_to(call: Call) -> Sighting | None:
     """The response examined by answer_misrouted()."""
     sent = _answer_of(call)

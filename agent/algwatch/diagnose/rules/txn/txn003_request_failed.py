@@ -86,6 +86,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
+    if not status and t.taken(known.now):
+        return  # with another Via, and its sender was content
     if not status and (t.unrepeated or exchange.settled or known.unseen(exchange)):
         return
     if exchange.asked is not None and exchange.asked.answered:

@@ -108,6 +108,8 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     changed = reading is not None and reading.cause == cause.ALG
     if reading is not None and pair is not None:
         _, request, response = pair
+    elif (given := misrouted.answer_given_to_another(call)) is not None:
+        reading, request, response = given
     else:
         stopped = how is not None and how.how == lost.ANSWER_STOPPED
         last = s.unanswered()
