@@ -22,27 +22,31 @@ from algwatch.sip.timers import WINDOW
 CHANCE = 0.001  # of one message with all copies in gaps
 MOST = 0.9  # of the packets are missing
 Copies = dict[int, list[Copy]]
+Span = tuple[int, int]  # ns, its first and last message
 Shared = Sequence[tuple[list[Copy], list[Copy]]]
-Hosts = tuple[bytes, bytes]
 
 
-def missing(lan: Copies, wan: Copies, shared: Shared, most: int) -> tuple[Gaps, Gaps]:
+def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
+            spans: Sequence[Sequence[Span]]) -> tuple[Gaps, Gaps]:  # fmt: skip
     """The gaps of the LAN and the WAN capture. shared: the copies of messages on both, LAN and WAN.
-    most: copies of a message that are kept."""
+    most: copies of a message that are kept. spans: by side, the times of which its capture was
+    read."""
     both = lan, wan
     found = Gaps(), Gaps()
-    spans = _span(lan), _span(wan)
-    came_from: tuple[dict[Hosts, int], dict[Hosts, int]] = ({}, {})  # by side
+    lans: dict[bytes, int] = {}  # by both hosts, the side it came from
+    wans: dict[bytes, int] = {}
     for pair in shared:
         one, other = pair[LAN][0], pair[WAN][0]
         if one.ttl == other.ttl or not (one.ttl and other.ttl):
             continue
         came = LAN if one.ttl > other.ttl else WAN
-        for side in (LAN, WAN):
-            came_from[side][_hosts(pair[side][0])] = came
-        if max(len(copies) for copies in pair) < most and not one.bits & ROW_TCP:
-            entered, left = pair[came], _during(pair[1 - came], spans[came])
-            found[came].note(len(left) - len(once(entered)), len(left), pair[1 - came][0])
+        lans[one.ends[:32]] = wans[other.ends[:32]] = came
+        entered, left = len(pair[came]), len(pair[1 - came])
+        if entered == left == 1:
+            found[came].passed += 1  # nearly all
+        elif max(entered, left) < most and not one.bits & ROW_TCP:
+            shown = _during(pair[1 - came], spans[came])
+            found[came].note(len(shown) - len(once(pair[came])), len(shown), pair[1 - came][0])
     paired = {copies[0].identity for pair in shared for copies in pair}
     alone = tuple({key: some for key, some in side.items() if key not in paired} for side in both)
     for side in (LAN, WAN):
@@ -51,14 +55,14 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int) -> tuple[Gaps, 
             others.setdefault(_kind(copies[0]), []).append(copies[0].at)
         for copies in alone[side].values():
             copy = copies[0]
-            came = came_from[side].get(_hosts(copy), side)
+            came = (lans, wans)[side].get(copy.ends[:32], side)
             if came == side or copy.bits & ROW_TCP or not is_far(copy.ttl):
                 continue
             # The router may have changed more than one of its names.
             changed = any(abs(at - copy.at) <= WINDOW for at in others.get(_kind(copy), ()))
-            left = _during(copies, spans[came])
-            if left and not changed:
-                found[came].note(len(left), len(left), copy)
+            shown = _during(copies, spans[came])
+            if shown and not changed:
+                found[came].note(len(shown), len(shown), copy)
     for side, gaps in enumerate(reversed(found)):
         if gaps.missing:
             least = log(CHANCE) / log(min(MOST, gaps.missing / gaps.passed))
@@ -68,20 +72,11 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int) -> tuple[Gaps, 
     return found
 
 
-def _hosts(copy: Copy) -> Hosts:
-    return copy.ends[:16], copy.ends[16:32]
-
-
 def _kind(copy: Copy) -> int:
     """Method and status."""
     return copy.kind & 0xFFFFFF
 
 
-def _span(every: Copies) -> tuple[int, int]:
-    """ns, of its first and last copy."""
-    at = [copy.at for copies in every.values() for copy in (copies[0], copies[-1])]
-    return min(at, default=0), max(at, default=0)
-
-
-def _during(copies: list[Copy], span: tuple[int, int]) -> list[Copy]:
-    return [copy for copy in once(copies) if span[0] <= copy.at <= span[1]]
+def _during(copies: list[Copy], spans: Sequence[Span]) -> list[Copy]:
+    return [copy for copy in once(copies)
+            if any(first + WINDOW <= copy.at <= last for first, last in spans)]  # fmt: skip

@@ -58,12 +58,17 @@ class Survey:
         # By side, ns: earlier rows are skipped. Two agreeing clocks may still drift apart, visible
         # only after a while.
         self._skip_to = [0, 0]
+        # By side, ns: the first and last message of each time that was read.
+        self._read: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        self._skipped = [True, True]
 
     def feed(self, side: int, batch: Batch) -> None:
         """side: LAN or WAN, as it was named."""
         self._last[side] = max(self._last[side], batch.watermark)
         if batch.watermark < self._skip_to[side]:
+            self._skipped[side] = True
             return
+        begun = at = 0
         own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
         examples, buffer, ends = self._examples[side], batch.buffer, batch.ends
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
@@ -71,6 +76,7 @@ class Survey:
              method, ttl, _) = row  # fmt: skip
             if at < self._first[side] or not self._first[side]:
                 self._first[side] = at
+            begun = begun or at
             if kind != KIND_SIP:
                 self._cut[side] |= kind == KIND_CUT
                 continue
@@ -88,6 +94,11 @@ class Survey:
                     examples[copy.identity] = Sighting(row, side, payload, packed)
             elif len(copies) < COPIES:
                 copies.append(copy)
+        if at and self._skipped[side]:
+            self._read[side].append((begun, at))
+            self._skipped[side] = False
+        elif at:
+            self._read[side][-1] = self._read[side][-1][0], at
         self._make_room(side)
         if self._common >= self._enough and self.settled is None:
             self._look(batch.watermark)
@@ -176,16 +187,19 @@ class Survey:
             self._note_gaps(quality, shared)
 
     def _note_gaps(self, quality: Quality, shared: Shared) -> None:
-        mask = max(self._masks)  # compare only identities kept by both sides
-        lan, wan = ({key: copies for key, copies in side.items() if not copies[0].pair & mask}
-                    for side in self._copies)  # fmt: skip
-        offset = quality.offset
+        lan, wan = self._copies
+        if mask := max(self._masks):  # compare only identities kept by both sides
+            lan, wan = ({key: copies for key, copies in side.items() if not copies[0].pair & mask}
+                        for side in (lan, wan))  # fmt: skip
+        offset, (inside, outside) = quality.offset, self._read
         if offset is not None and offset.matters:
             wan = {key: [copy._replace(at=offset.lan(copy.at)) for copy in copies]
                    for key, copies in wan.items()}  # fmt: skip
-        pairs = [(lan[one[0].identity], wan[other[0].identity]) for one, other in shared
-                 if one[0].identity in lan and other[0].identity in wan]  # fmt: skip
-        quality.gaps = missing(lan, wan, pairs, COPIES)
+            outside = [(offset.lan(first), offset.lan(last)) for first, last in outside]
+        if mask or wan is not self._copies[WAN]:
+            shared = [(lan[one[0].identity], wan[other[0].identity]) for one, other in shared
+                      if one[0].identity in lan and other[0].identity in wan]  # fmt: skip
+        quality.gaps = missing(lan, wan, shared, COPIES, (inside, outside))
         for side, gaps in enumerate(quality.gaps):
             if gaps.first is not None:
                 gaps.example = self._example(1 - side, [gaps.first.identity])

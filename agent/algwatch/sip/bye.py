@@ -44,10 +44,12 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
         elif d.bye_response is not None:
             d.bye_of, d.bye = t, t.request  # presumably with credentials
     elif code in _ANSWERS:
-        status, asked = row[STATUS], d.bye_of
-        if code == ORPHAN and asked is not None and asked.is_meant(t):
-            asked.response = asked.response or batch.sighting(s.side, row, i)
-        if code == FINAL and status >= 300:
+        status = row[STATUS]
+        if code == ORPHAN:
+            asked = d.bye_of
+            if asked is not None and asked.is_meant(t):
+                asked.response = asked.response or batch.sighting(s.side, row, i)
+        elif status >= 300:
             t.response = d.bye_response = batch.sighting(s.side, row, i)
             d.bye = t.request
         if status >= 200 and status not in CHALLENGES and not d.ended_at:

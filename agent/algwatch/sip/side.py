@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from algwatch.base.native.layout import OPTIONS, REGISTER
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import STATUS, Row, Sighting
+from algwatch.base.sighting import STATUS, Sighting
 from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
@@ -82,11 +82,12 @@ class Side:
                 t.request = batch.sighting(self.side, row, i)
             elif code == FINAL:
                 status = row[STATUS]
-                self._answered(t, row, i, batch, keep)
+                if keep or status >= 300 or t.method == REGISTER:
+                    t.response = batch.sighting(self.side, row, i)
                 if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
                     self.failed.append(t)
-            elif code == ORPHAN and row[STATUS] >= 200:
-                self._answered(t, row, i, batch, keep)
+            elif code == ORPHAN and (row[STATUS] >= 300 or t.method == REGISTER):
+                t.response = batch.sighting(self.side, row, i)
             elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
                 self.failed.append(t)
             if t.method == OPTIONS:
@@ -100,7 +101,3 @@ class Side:
                 news = self.subscriptions.feed(event, batch)
                 if news is not None:
                     self.subscribed.append(news)
-
-    def _answered(self, t: Transaction, row: Row, i: int, batch: Batch, keep: bool) -> None:
-        if keep or row[STATUS] >= 300 or t.method == REGISTER:
-            t.response = batch.sighting(self.side, row, i)
