@@ -8,6 +8,7 @@ harm is named.
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -21,17 +22,20 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "golden")]
 from craft import Packet, pcap  # noqa: E402
 from test_golden import analyze  # noqa: E402
 
-from worlds.world import World  # noqa: E402
+from worlds.world import Ended, World  # noqa: E402
 
 DISABLE = "disable-sip-alg"
+HURTS = ("observed", "certain")
+Files = tuple[list[Packet], list[Packet]]
 
 
 class Played:
     """One seed: both worlds, what is said of each, and the advice with the ALG."""
 
     def __init__(self, seed: int, folder: Path) -> None:
+        self.folder, self.rng = folder, random.Random(f"{seed} files")
         self.alg, self.plain = World(seed, True), World(seed, False)
-        self.said, self.said_plain = (said(one, folder) for one in (self.alg, self.plain))
+        self.said, self.said_plain = (self._said(whole(one)) for one in (self.alg, self.plain))
         self.advice = {a["action"]: a["state"] for a in self.said["advice"]}
 
     @property
@@ -43,16 +47,14 @@ class Played:
         needed = self.alg.fine and self.alg.all_shown and not self.plain.fine
         if DISABLE in self.advice and needed:
             wrong.append("disable is advised, and nothing but the ALG makes it work")
-        if any(a["action"] == DISABLE for a in self.said_plain["advice"]):
-            wrong.append("disable is advised where no ALG is")
-        if any(f["cause"] == "alg" for f in self.said_plain["findings"]):
-            wrong.append("an ALG is blamed where none is")
-        for world, what in ((self.alg, self.said), (self.plain, self.said_plain)):
-            state = what["verdict"]["state"]
+        wrong += self._innocent(self.said_plain)
+        for world, said in ((self.alg, self.said), (self.plain, self.said_plain)):
+            state = said["verdict"]["state"]
             if state == "fine" and not world.fine:
                 wrong.append("all-clear beside a call or registration that died")
-            if state == "hurts" and world.fine and world.all_shown:
+            if state == "hurts" and world.fine and world.all_shown and not world.loses:
                 wrong.append("harm where nothing died")
+            wrong += _lived(world, said) + _died(world, said)
         return wrong
 
     def _as_bad_without(self) -> bool:
@@ -65,19 +67,106 @@ class Played:
             for name, ended in self.alg.calls.items() if not ended.lived
         )  # fmt: skip
 
+    def _innocent(self, said: Any) -> list[str]:
+        """What is said of a router that does no more than its NAT has to."""
+        wrong = []
+        if any(a["action"] == DISABLE for a in said["advice"]):
+            wrong.append("disable is advised where no ALG is")
+        for found in said["findings"]:
+            if found["cause"] == "alg":
+                wrong.append(f"an ALG is blamed where none is: {found['rule']}")
+            if found["where"] == "router" and not self.plain.expires and found["harm"] in HURTS:
+                wrong.append(f"the router is blamed that does nothing: {found['rule']}")
+        return wrong
+
+    @property
+    def false_in_part(self) -> list[str]:
+        """As false, of captures that do not hold all: one side, some of the packets, some time."""
+        wrong = []
+        for world, name in ((self.alg, "alg"), (self.plain, "plain")):
+            for part, files in parts(world, self.rng).items():
+                said = self._said(files)
+                told = _lived(world, said)
+                if world is self.plain:
+                    told += self._innocent(said)
+                if part in ("lan", "wan"):
+                    told += _one_side(world, said, part)
+                wrong += [f"{name}, {part}: {what}" for what in told]
+        return wrong
+
     @property
     def hurt_by_alg(self) -> bool:
         return not self.alg.fine and self.plain.fine and self.plain.all_shown
 
+    def _said(self, files: Files) -> Any:
+        """The verdict of captures; an empty one is left out."""
+        asked: list[str] = []
+        for side, packets in zip(("lan", "wan"), files, strict=True):
+            if packets:
+                path = self.folder / f"{side}.pcap"
+                path.write_bytes(pcap(sorted(packets, key=_at)))
+                asked += [f"--{side}", str(path)]
+        _, text, errors = analyze(*asked)
+        assert errors == ""
+        return json.loads(text)
 
-def said(world: World, folder: Path) -> Any:
-    """The verdict of its two captures."""
-    paths = [folder / "lan.pcap", folder / "wan.pcap"]
-    for path, packets in zip(paths, (world.router.lan, world.router.wan), strict=True):
-        path.write_bytes(pcap(sorted(packets, key=_at)))
-    _, text, errors = analyze("--lan", str(paths[0]), "--wan", str(paths[1]))
-    assert errors == ""
-    return json.loads(text)
+
+def whole(world: World) -> Files:
+    return world.router.lan, world.router.wan
+
+
+def parts(world: World, rng: random.Random) -> dict[str, Files]:
+    """Captures that hold a part of what was."""
+    lan, wan = (sorted(packets, key=_at) for packets in whole(world))
+    share = rng.choice([0.01, 0.05, 0.2])
+    first, last = lan[0][0], lan[-1][0]
+    begin, end = sorted(first + (last - first) * rng.random() for _ in range(2))
+
+    def some(packets: list[Packet]) -> list[Packet]:
+        return [packet for packet in packets if rng.random() >= share]
+
+    def during(packets: list[Packet]) -> list[Packet]:
+        return [packet for packet in packets if begin <= packet[0] <= end]
+
+    return {
+        "lan": (lan, []), "wan": ([], wan), "packets lost in both": (some(lan), some(wan)),
+        "packets lost in lan": (some(lan), wan), "packets lost in wan": (lan, some(wan)),
+        "a time": (during(lan) or lan, during(wan) or wan),
+    }  # fmt: skip
+
+
+def _lived(world: World, said: Any) -> list[str]:
+    """Harm told of calls that lived."""
+    lived = {name[:4] for name, ended in world.calls.items() if ended.lived}
+    return [f"harm told of call {found['call_id']} that lived: {found['rule']}"
+            for found in said["findings"]
+            if found["harm"] in HURTS and found["call_id"][:4] in lived]  # fmt: skip
+
+
+def _died(world: World, said: Any) -> list[str]:
+    """Calls that died, and nothing is said of them."""
+    told = {found["call_id"][:4] for found in said["findings"] if found["harm"] != "none"}
+    if said["verdict"]["state"] == "cannot-tell":
+        return []
+    return [f"nothing told of call {name} that died: {ended.faults}"
+            for name, ended in world.calls.items()
+            if ended.died and name[:4] not in told]  # fmt: skip
+
+
+def _one_side(world: World, said: Any, side: str) -> list[str]:
+    wrong = []
+    if any(a["action"] == DISABLE for a in said["advice"]):
+        wrong.append("disable is advised from one side")
+    sees = 0 if side == "lan" else 1
+    died = [name for name, ended in world.calls.items() if _shown(ended, sees)]
+    if said["verdict"]["state"] == "fine" and died:
+        wrong.append(f"all-clear beside {died[0]}, {world.calls[died[0]].faults}")
+    return wrong
+
+
+def _shown(ended: Ended, sees: int) -> bool:
+    """This end itself knew that something went wrong."""
+    return ended.faults[sees] not in ("", "nothing came")
 
 
 def _at(packet: Packet) -> int:
@@ -94,7 +183,7 @@ def main(show: Callable[[str], None] = print) -> int:
             if played.hurt_by_alg:
                 count["hurt by the ALG"] += 1
                 count[f"of these, disable is {played.advice.get(DISABLE, 'not advised')}"] += 1
-            for wrong in played.false:
+            for wrong in played.false + played.false_in_part:
                 count["false"] += 1
                 drawn = f"{', '.join(played.alg.algs)}; {played.alg.provider.handles}"
                 show(f"{seed}: {wrong} ({drawn})")

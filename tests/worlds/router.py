@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+import random
 from collections.abc import Callable
 from itertools import count
 
@@ -46,7 +47,11 @@ class Nat:
 
 class Router:
     """lan, wan: packets of the two taps. hosts: by address, what is told (message, from where, to
-    which port) when a packet comes to it."""
+    which port) when a packet comes to it. lasts: s that a mapping is kept after its last packet;
+    loss: what draws the packets that get lost on the wires, and the part of them."""
+
+    lasts = 1e9
+    loss: tuple[random.Random, float] | None = None
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -54,7 +59,7 @@ class Router:
         self.wan: list[Packet] = []
         self.hosts: dict[str, Callable[[bytes, Place, int], None]] = {}
         self._nats: dict[Place, Nat] = {}  # by phone
-        self._open: dict[tuple[Place, Place], Nat] = {}  # by outside and far end
+        self._open: dict[tuple[Place, Place], tuple[Nat, float]] = {}  # by outside and far end
         self.unseen: list[bytes] = []  # what the far end sent into the void
         self._ident = count(0x1000)
 
@@ -64,14 +69,16 @@ class Router:
     def send(self, raw: bytes, source: Place, target: Place) -> None:
         """A phone sends."""
         now, ident, nat = self.clock.now, next(self._ident) & 0xFFFF, self._nats[source]
+        if self._lost():
+            return
         self.lan.append((_ns(now), frame(raw, *source, *target, 64, ident)))
         left = nat.outs(raw)
         if left is None:
             return
-        self._open[nat.outside, target] = nat
+        self._open[nat.outside, target] = nat, now
         self.wan.append((_ns(now + FORWARD), frame(left, *nat.outside, *target, 63, ident)))
         host = self.hosts.get(target[0])
-        if host is not None:
+        if host is not None and not self._lost():
             self.clock.after(LAG, lambda: host(left, nat.outside, target[1]))
 
     def receive(self, raw: bytes, source: Place, target: Place) -> None:
@@ -80,15 +87,25 @@ class Router:
             self.unseen.append(raw)  # to an address that nobody can reach from there
             return
         now, ident = self.clock.now, next(self._ident) & 0xFFFF
+        if self._lost():
+            return
         self.wan.append((_ns(now + LAG), frame(raw, *source, *target, 60, ident)))
-        nat = self._open.get((target, source))
-        left = nat.ins(raw) if nat is not None else None
-        if nat is None or left is None:
+        nat, used = self._open.get((target, source), (None, 0.0))
+        if nat is None or now - used > self.lasts:
+            return
+        self._open[target, source] = nat, now
+        left = nat.ins(raw)
+        if left is None:
             return
         to = nat.phone[0], nat.forced or nat.phone[1]
         self.lan.append((_ns(now + LAG + FORWARD), frame(left, *source, *to, 59, ident)))
         phone = self.hosts[to[0]]
+        if self._lost():
+            return
         self.clock.after(LAG + 2 * FORWARD, lambda: phone(left, source, to[1]))
+
+    def _lost(self) -> bool:
+        return self.loss is not None and self.loss[0].random() < self.loss[1]
 
 
 def _ns(at: float) -> int:

@@ -53,6 +53,16 @@ class Text:
         return _place(_URI.search(self["Contact"]))
 
     @property
+    def route(self) -> Place:
+        """Of the first Record-Route."""
+        return _place(_URI.search(self["Record-Route"]))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Header lines that the same request has again when it is sent with a password."""
+        return tuple(line for line in self.lines if line.startswith(("Expires", "Route")))
+
+    @property
     def tags(self) -> tuple[str, str]:
         return _parameter(self["From"], "tag"), _parameter(self["To"], "tag")
 

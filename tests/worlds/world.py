@@ -10,12 +10,14 @@ from ipaddress import ip_address
 
 from craft import answer, linux_in, linux_out, sized
 
-from worlds.endpoint import Endpoint, Talk
+from worlds.endpoint import Endpoint
 from worlds.router import Clock, Nat, Rewriter, Router
+from worlds.talk import Plan, Talk
 from worlds.text import Place, Text
 
 WAN, PROVIDER = "198.51.100.2", "203.0.113.5"
 ELSEWHERE = "10.9.9.9"
+BEHIND = "203.0.113.77"
 
 # ---- the ends ----
 
@@ -23,9 +25,12 @@ ELSEWHERE = "10.9.9.9"
 class Phone(Endpoint):
     """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider."""
 
-    def __init__(self, clock: Clock, router: Router, name: str, nat: Nat, far: Place) -> None:
+    near = True
+
+    def __init__(self, clock: Clock, router: Router, name: str, nat: Nat, far: Place,
+                 plans: dict[str, Plan]) -> None:  # fmt: skip
         here = nat.phone
-        super().__init__(clock, name, "far", here)
+        super().__init__(clock, name, "far", here, plans)
         self.nat = nat
         self.router, self.provider = router, far
         self.shows = self.says = here
@@ -47,8 +52,10 @@ class Phone(Endpoint):
     def way_back(self, asked: Text, source: Place) -> Place:
         return source
 
-    def reach(self, contact: Place, source: Place) -> tuple[Place, Place]:
-        return contact, self.provider if self.proxy else contact
+    def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
+        route = text["Record-Route"]
+        to = text.route if route else text.contact
+        return text.contact, self.provider if self.proxy else to, route
 
     def register(self, number: int) -> None:
         asked = self.made("REGISTER", f"reg-{self.name}", ("r", ""), self.provider, number,
@@ -57,19 +64,23 @@ class Phone(Endpoint):
         def then(text: Text) -> None:
             self.registered = text.status == 200
 
-        self.ask(asked, self.provider, then, lambda: None)
+        def gone() -> None:
+            self.registered = False
+
+        self.ask(asked, self.provider, then, gone)
 
 
 class Provider(Endpoint):
     """handles: how it treats the NAT of a phone: alias (sends to where packets come from), rewrite
     (writes that into the Request-URI too), public (as rewrite where the Contact is private),
-    contact (goes by the Contact). follows: it answers to where packets come from, always."""
+    contact (goes by the Contact). follows: it answers to where packets come from, always. behind:
+    the Contact of its calls, where it is not its own address."""
 
-    def __init__(self, clock: Clock, router: Router, here: Place) -> None:
-        super().__init__(clock, "far", "", here)
+    def __init__(self, clock: Clock, router: Router, here: Place, plans: dict[str, Plan]) -> None:
+        super().__init__(clock, "far", "", here, plans)
         self.router = router
         self.handles, self.follows = "alias", True
-        self.says = here
+        self.says = self.behind = here
         self.bound: dict[str, tuple[Place, Place]] = {}
         router.hosts[here[0]] = self.heard
         self.strict_uri = False
@@ -78,25 +89,30 @@ class Provider(Endpoint):
         self.router.receive(raw, self.here, to)
 
     @property
+    def contact(self) -> Place:
+        return self.behind
+
+    @property
     def sent_by(self) -> Place:
         return self.says
 
     def way_back(self, asked: Text, source: Place) -> Place:
         return source if self.follows else super().way_back(asked, source)
 
-    def reach(self, contact: Place, source: Place) -> tuple[Place, Place]:
+    def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
+        contact = text.contact
         private = contact[0] and ip_address(contact[0]).is_private and contact[0] != WAN
         if self.handles == "alias":
-            return contact, source
+            return contact, source, ""
         if self.handles == "rewrite" or (self.handles == "public" and private):
-            return source, source
-        return contact, contact
+            return source, source, ""
+        return contact, contact, ""
 
     def _request(self, text: Text, source: Place) -> None:
-        if text.method != "REGISTER":
+        if text.method != "REGISTER" or self._unproven(text):
             super()._request(text, source)
             return
-        self.bound[text["From"]] = self.reach(text.contact, source)
+        self.bound[text["From"]] = self.reach(text, source)[:2]
         raw = text.raw.decode()
         shown = re.search(r"Contact: ([^\r]+)", raw)
         self.send(answer(200, text.raw, to_tag="p", contact=shown[1] if shown else "",
@@ -227,13 +243,15 @@ ALGS: list[Callable[[Nat, random.Random], None]] = [
 
 class World:
     """seed draws all of it; with_alg: or the same without the ALG. algs: its name for each phone,
-    "" where it leaves that alone. begun: the calls that were dialled, by phone."""
+    "" where it leaves that alone. begun: the calls that were dialled, by phone. expires: NAT
+    mappings go; loses: packets get lost, on the wire."""
 
     def __init__(self, seed: int, with_alg: bool) -> None:
         rng = random.Random(seed)
         self.clock = Clock()
         self.router = Router(self.clock)
-        self.provider = Provider(self.clock, self.router, (PROVIDER, 5060))
+        self.plans: dict[str, Plan] = {}
+        self.provider = Provider(self.clock, self.router, (PROVIDER, 5060), self.plans)
         self.provider.handles = rng.choice(["alias", "alias", "rewrite", "public", "contact"])
         self.provider.follows = rng.random() < 0.6
         if rng.random() < 0.15:
@@ -246,9 +264,23 @@ class World:
         for phone in self.phones:
             self._draw_alg(rng, phone, with_alg)
         self.begun: list[tuple[Phone, str]] = []
+        habits = random.Random(f"{seed} habits")
+        self.expires = self.loses = False
+        self._draw_habits(habits)
         for phone in self.phones:
-            self._play(rng, phone)
-        self.clock.run(400)
+            self._play(rng, habits, phone)
+        self.clock.run(500)
+
+    def _draw_habits(self, rng: random.Random) -> None:
+        self.provider.challenges = rng.random() < 0.4
+        if rng.random() < 0.3:
+            self.provider.behind = (BEHIND, 5060)
+            self.provider.record = f"<sip:{PROVIDER}:5060;lr>"
+        if rng.random() < 0.2:
+            self.expires, self.router.lasts = True, rng.choice([30.0, 60.0, 180.0])
+        if rng.random() < 0.2:
+            self.loses = True
+            self.router.loss = random.Random(rng.random()), rng.choice([0.01, 0.03, 0.08])
 
     def _phone(self, rng: random.Random, name: str, host: int) -> Phone:
         port = rng.choice([5060, 5060, 5062, 40000 + host])
@@ -257,7 +289,7 @@ class World:
         if any(port == other.here[1] for other in self.phones):
             nat.outside = (WAN, 61000 + host)
         self.router.add(nat)
-        phone = Phone(self.clock, self.router, name, nat, (PROVIDER, 5060))
+        phone = Phone(self.clock, self.router, name, nat, (PROVIDER, 5060), self.plans)
         phone.rport = rng.random() < 0.7
         phone.strict_via, phone.strict_uri = rng.random() < 0.7, rng.random() < 0.4
         phone.proxy = rng.random() < 0.6
@@ -287,7 +319,7 @@ class World:
             name = ""
         self.algs.append(name)
 
-    def _play(self, rng: random.Random, phone: Phone) -> None:
+    def _play(self, rng: random.Random, habits: random.Random, phone: Phone) -> None:
         start = rng.uniform(0, 2)
         self.clock.after(start, lambda: phone.register(1))
         at = start + 3
@@ -295,13 +327,18 @@ class World:
             at += rng.uniform(1, 5)
             out = rng.random() < 0.5
             call_id = f"{number}{phone.name}-p@{phone.here[0] if out else PROVIDER}"
-            long = rng.uniform(5, 25)
-            near = rng.random() < 0.5
-            (phone if near else self.provider).hangs_up[call_id] = long
+            after = rng.uniform(5, 25)
+            plan = self.plans[call_id[:4]] = Plan(rng.random() < 0.5, after)
+            end = habits.random()
+            plan.busy, plan.gives_up = end < 0.1, 0.1 <= end < 0.2
+            if habits.random() < 0.25:
+                plan.again, plan.again_near = habits.uniform(2, after), habits.random() < 0.5
+            if self.expires and habits.random() < 0.5:
+                plan.after += 45
             self.begun.append((phone, call_id))
             self.clock.after(at, self._dialled(phone, call_id, out))
-            at += 75
-        self.clock.after(at, lambda: phone.register(2))
+            at += 75 + (45 if self.expires else 0)
+        self.clock.after(at, lambda: phone.register(11))
 
     def _dialled(self, phone: Phone, call_id: str, out: bool) -> Callable[[], None]:
         def dial() -> None:
@@ -350,11 +387,15 @@ class World:
 
 
 class Ended:
-    """How a call ended at the phone and at the provider. faults: what went wrong at each."""
+    """How a call ended at the phone and at the provider. faults: what went wrong at each; lived: as
+    its plan says; died: users noticed."""
 
     def __init__(self, here: Talk | None, there: Talk | None) -> None:
         self.faults = tuple("nothing came" if t is None else t.fault for t in (here, there))
         self.lived = (
-            here is not None and there is not None and here.lives and there.lives
-            and self.faults == ("", "") and (here.ended or there.ended)
+            here is not None and there is not None and self.faults == ("", "")
+            and (here.ended or there.ended)
         )  # fmt: skip
+        # Over on both sides, though one of them was told so by silence.
+        over = here is not None and there is not None and (here.ended or there.ended)
+        self.died = not self.lived and not (over and set(self.faults) <= {"", "BYE unanswered"})

@@ -10,6 +10,10 @@ from __future__ import annotations
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.timers import ACK_WAIT, SECOND, T1, T2, WINDOW
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.compare.call import Call
+
 SLACK = 2 * SECOND  # the BYE of 64*T1 may be this far from it
 CLOSE = SECOND + SECOND // 2  # the same if only the BYE shows it
 
@@ -48,9 +52,9 @@ def _next(d: Dialog) -> int:
     return 2 * T1 if lasted < 3 * T1 // 2 else 4 * T1 if lasted < 7 * T1 // 2 else T2
 
 
-def survived(s: DialogSet, d: Dialog, now: int) -> bool:
+def survived(s: DialogSet, d: Dialog, now: int, call: Call | None = None) -> bool:
     """The callee stopped repeating its 2xx and did not give up: an ACK got through, captured or
-    not. now: ns."""
+    not. now: ns; call: an ACK on its other side counts, too."""
     quiet = (d.bye_at or min(now, s.until)) - d.answer_last
     overdue = d.bye_at and d.answers > 1 and quiet > _next(d) + WINDOW
     if quiet <= T2 + SECOND and not overdue:
@@ -58,7 +62,10 @@ def survived(s: DialogSet, d: Dialog, now: int) -> bool:
     if waited_out(s, d) or ended_unacknowledged(d):
         return False
     lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
-    return d.acked_last >= d.answer_last or lasted > SLACK
+    if d.acked_last >= d.answer_last or lasted > SLACK:
+        return True
+    some = call.seen if call is not None else ()
+    return any(one.current is not None and one.current.acked_last >= d.answer_last for one in some)
 
 
 def dropped(s: DialogSet, d: Dialog, now: int) -> bool:

@@ -36,6 +36,7 @@ class Call(Joined[DialogSet]):
     astray: dialog sets of messages seen on one side under the other side's Call-ID. The router
     changes the Call-ID, but not in every message.
     announced: the latest released messages, kept to show the media they announced.
+    gaps: one side's capture lacks messages of it.
     settled: it crossed as it came, so nothing is learned from more messages with the same bytes on
     both sides.
     """
@@ -51,6 +52,7 @@ class Call(Joined[DialogSet]):
         "contested",
         "followed",
         "from_",
+        "gaps",
         "host",
         "inbound",
         "moved",
@@ -73,6 +75,7 @@ class Call(Joined[DialogSet]):
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
         self.unsolicited = self.moved = self.followed = self.was_overdue = self.settled = False
+        self.gaps = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()

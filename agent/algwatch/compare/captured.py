@@ -60,7 +60,7 @@ class Captured:
     UNKNOWN); first: the first message of each; duplicates, duplicate: packets captured twice, and
     one of them; cut, cut_example: messages not captured whole. paired: messages with both copies.
     partial, undecided: calls with their beginning or end outside the capture, with examples. lost:
-    packets a side that were not captured; gaps: times among them that TCP went on behind bytes not
+    packets a side that were not captured; breaks: times in them that TCP went on behind bytes not
     captured; lost_at: ns, the end of the latest loss or of an interface's absence; began, ended:
     ns, both sides were captured between these. forgets: calls were evicted. quality: whether the
     two captures are both sides of one router, if asked. networks: bits of the flows of a one-sided
@@ -75,9 +75,9 @@ class Captured:
     first SIP message on ports other than SIP_PORTS, by port.
     """
 
-    __slots__ = ("_flows", "alone", "began", "contested", "contested_example", "cut", "cut_example",
-                 "decrypted", "duplicate", "duplicates", "ended", "finished", "first",
-                 "forgets", "gaps", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
+    __slots__ = ("_flows", "alone", "began", "breaks", "contested", "contested_example", "cut",
+                 "cut_example", "decrypted", "duplicate", "duplicates", "ended", "finished",
+                 "first", "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
                  "paired", "partial", "partial_example", "ports", "quality", "reached", "sip",
                  "started", "tls", "two_sided", "undecided", "undecided_example",
                  "unread")  # fmt: skip
@@ -95,7 +95,7 @@ class Captured:
         self.alone: deque[Alone] = deque(maxlen=ALONE)
         self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
-        self.lost, self.gaps = [0, 0, 0], [0, 0, 0]
+        self.lost, self.breaks = [0, 0, 0], [0, 0, 0]
         self.lost_at = self.networks = 0
         self.began, self.ended = 0, NEVER
         self._flows: set[int] = set()
@@ -124,7 +124,7 @@ class Captured:
             transactions.duplicate, transactions.duplicates = None, 0
         for row, i in other:
             if row[KIND] == KIND_CUT and not row[LENGTH]:
-                self.gaps[which] += 1  # nothing of it was captured
+                self.breaks[which] += 1  # nothing of it was captured
                 continue
             if row[KIND] == KIND_CUT:
                 self.cut += 1
@@ -210,6 +210,11 @@ class Captured:
                 self.alone.remove(one)
             one.call = None
 
+    @property
+    def gaps(self) -> bool:
+        """One of two captures is known to lack single packets."""
+        return self.quality is not None and any(one.missing for one in self.quality.gaps)
+
     def contest(self, packets: int, example: Sighting) -> None:
         """packets contradict others; example is one of them."""
         self.contested += packets
@@ -223,7 +228,7 @@ class Captured:
             return True
         if (self.began or self.ended != NEVER) and self._is_outside(call):
             return True
-        if self.own.hidden and self._is_half_seen(call):
+        if call.gaps or (self.own.hidden and self._is_half_seen(call)):
             return True
         if self.host is not None and self.host.offload == HARDWARE:
             return True  # packets of an established flow bypass the kernel

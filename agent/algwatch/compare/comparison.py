@@ -11,7 +11,7 @@ from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import CALL, Sighting
 from algwatch.compare import held
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
@@ -178,6 +178,7 @@ class Comparison:
         self.captured.quality = quality
         if self.pairing is None or quality is None:
             return
+        self.pairing.gaps = quality.gaps
         for side in (LAN, WAN):
             began, ended = quality.began[side], quality.ended[side] or NEVER
             self.pairing.bound(side, began, ended)
@@ -355,7 +356,13 @@ class Comparison:
         return news
 
     def _outside(self, copies: list[Sighting]) -> None:
-        """Copies from a time without a capture of the other side. Empties the list."""
+        """Copies of which the other one was not captured. Empties the list."""
+        assert self.pairing is not None
+        for copy in copies:
+            if self.pairing.gaps[1 - copy.side].hides(copy):
+                call = self.calls.table.get(copy.row[CALL])
+                if call is not None:
+                    call.gaps = True
         if self.watch is not None:
             for copy in copies:
                 crossing = alone(copy, sent=False)

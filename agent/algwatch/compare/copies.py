@@ -68,7 +68,7 @@ def _packet(copy: Copy) -> tuple[int, int, int, bytes]:
 def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
     """Clock offsets by the copies of one message, and two copies of one datagram (or its best guess
     after losses)."""
-    inside, outside = _once(lan), _once(wan)
+    inside, outside = once(lan), once(wan)
     by_id = {copy.ip_id: copy for copy in outside if copy.ip_id}
     both = [(copy, by_id[copy.ip_id]) for copy in inside if copy.ip_id in by_id]
     if both and len(by_id) == len(outside) and len({c.ip_id for c in inside}) == len(inside):
@@ -84,7 +84,7 @@ def match_copies(lan: list[Copy], wan: list[Copy]) -> tuple[Match, Copy, Copy]:
     return Match(every, min(len(inside), len(outside)), False, False), inside[0], outside[0]
 
 
-def _once(copies: list[Copy]) -> list[Copy]:
+def once(copies: list[Copy]) -> list[Copy]:
     """In order of time, without copies captured twice."""
     kept: list[Copy] = []
     for copy in sorted(copies):

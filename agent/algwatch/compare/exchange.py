@@ -17,7 +17,7 @@ from algwatch.compare.lines import Lines
 from algwatch.sip.message import Message, parties
 from algwatch.sip.qualify import Asked
 from algwatch.sip.side import Side
-from algwatch.sip.timers import WINDOW
+from algwatch.sip.timers import ROUND, WINDOW
 from algwatch.sip.transaction import UDP, Transaction
 
 Failed = tuple[Transaction, int]  # with its side
@@ -77,6 +77,16 @@ class Exchange:
         if left is None or not left.finals or self.entered.finals:
             return None
         return left.response
+
+    @property
+    def settled(self) -> bool:
+        """A response is on the other side alone, and the request, over UDP, was not sent again
+        after it. It is sent again until a response comes (Timer E, RFC 3261 section 17.1.2.2), so
+        its sender has this one, and it was not captured on its side."""
+        t, response = self.entered, self.stopped_response
+        if response is None or response.ends.proto != UDP or t.waited_out:
+            return False
+        return t.last_at < response.row[AT] + ROUND
 
     @property
     def answered_alike(self) -> bool:

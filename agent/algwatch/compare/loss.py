@@ -21,7 +21,7 @@ from algwatch.compare.path import Lost, Path
 from algwatch.sip.again import Again
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.side import Side
-from algwatch.sip.timers import SECOND, T2, TIMER_B, WINDOW
+from algwatch.sip.timers import ROUND, SECOND, T2, TIMER_B, WINDOW
 from algwatch.sip.transaction import Transaction
 
 # Places of packet loss. LAN: between the phone and this router; WAN: beyond it; UNKNOWN: on either
@@ -29,9 +29,6 @@ from algwatch.sip.transaction import Transaction
 ROUTER = 3
 PLACES = (WAN, LAN, ROUTER, UNKNOWN)
 
-# After an answer has passed, its sender stops within this time on any path but a satellite's. T1 is
-# longer.
-ROUND = 2 * SECOND // 5
 # The copy after a loss is answered at once. A slow answer is no sign of loss.
 QUICK = SECOND // 5
 # A longer ladder is taken to lead nowhere.

@@ -33,7 +33,7 @@ def ack_of(call: Call, now: int) -> str:
     on_side = s is call.sides[call.callee_side]
     if d.acked_at and on_side and not (ack_misdelivered(call) and keeps_coming(d)):
         return "seen"
-    if survived(s, d, now):
+    if survived(s, d, now, call):
         return "seen" if d.acked_at else "unknown"
     if ended_unacknowledged(d):
         return "missing"

@@ -42,6 +42,7 @@ from algwatch.compare.crossing import (
     whole,
 )
 from algwatch.compare.flow_pair import FlowPair
+from algwatch.compare.gaps import Gaps
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.partner import choose, fallback
@@ -73,7 +74,10 @@ class Pairing:
         self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: copies up to here may be missing
         # By side, ns: its capture began and ended there (compare/spans.py).
         self._began, self._ended = [-WINDOW, -WINDOW], [NEVER, NEVER]
-        self.outside: list[Sighting] = []  # sightings outside of it; the reader empties the list
+        # By side, what its capture lacks (compare/missing.py).
+        self.gaps = Gaps(), Gaps()
+        # Sightings of which the other copy was not captured; the reader empties the list.
+        self.outside: list[Sighting] = []
         self.waiting = Waiting(limit, unsolicited)
         self.own: OwnFlows | None = None
         self._contests = Contests(self._withdraw)
@@ -235,6 +239,7 @@ class Pairing:
                 since <= self._began[1 - copy.side]
                 or copy.row[AT] + WINDOW >= self._ended[1 - copy.side]
                 or self._lost_at[1 - copy.side] == NEVER  # one direction was not captured
+                or self.gaps[1 - copy.side].hides(copy)
             ):
                 self.outside.append(copy)
                 continue

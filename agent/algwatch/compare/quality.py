@@ -6,6 +6,7 @@ from __future__ import annotations
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.compare.clock_offset import Offset
+from algwatch.compare.gaps import Gaps
 from algwatch.sip.timers import WINDOW
 
 
@@ -24,11 +25,11 @@ class Quality:
     captures hold the same packets; wan_kept: the WAN capture holds more. unrelated: messages that
     must have crossed are on one side only; together: the captures overlap in time. pairs: messages
     on both sides. asked: requests a side that must have crossed. one_way: by side, one direction is
-    missing in its capture. lan, wan: a message on both sides, or (unrelated, exchanged by
-    addresses) one of each. late: known only after everything was judged by the sides as named; all
-    fields then use those names."""
+    missing in its capture; gaps: by side, single packets are. lan, wan: a message on both sides, or
+    (unrelated, exchanged by addresses) one of each. late: known only after everything was judged by
+    the sides as named; all fields then use those names."""
 
-    __slots__ = ("asked", "began", "ended", "exchanged", "lan", "late", "offset", "one_way",
+    __slots__ = ("asked", "began", "ended", "exchanged", "gaps", "lan", "late", "offset", "one_way",
                  "pairs", "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
                  "witnesses")  # fmt: skip
 
@@ -39,6 +40,7 @@ class Quality:
         self.together = True
         self.pairs = 0
         self.one_way = [False, False]
+        self.gaps = Gaps(), Gaps()
         self.began, self.ended = [0, 0], [0, 0]
         self.remotes: frozenset[bytes] = frozenset()
         self.witnesses: list[Sighting | None] = [None, None]
@@ -52,6 +54,9 @@ class Quality:
             self.offset = self.offset.turned()
         self.lan, self.wan = named(self.wan, LAN), named(self.lan, WAN)
         self.one_way.reverse()
+        self.gaps = self.gaps[::-1]
+        for side, gaps in enumerate(self.gaps):
+            gaps.example = named(gaps.example, 1 - side)
 
     @property
     def misleading(self) -> bool:

@@ -84,7 +84,8 @@ class Registered(Joined[Registration]):
         said, asked = self.outcome(now), self.near.request
         if said == "unanswered" and asked is not None and asked.row[AT] <= lost_at:
             said = "unknown" if asked.ends.proto != UDP else said
-        if said == "unanswered" and self.exchange is not None and self.exchange.half_captured:
+        made = self.exchange
+        if said == "unanswered" and made is not None and (made.half_captured or made.settled):
             said = "unknown"
         return RegistrationSummary(
             self.call_id, self.aor, said, status, start / 1e9, end / 1e9, line,

@@ -12,6 +12,7 @@ from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import PAIR, Sighting
 from algwatch.compare.clock_offset import DELAY, Match, measure
 from algwatch.compare.copies import Copy, is_same, keeps_an_end, match_copies
+from algwatch.compare.missing import missing
 from algwatch.compare.must_cross import SLACK, Traffic, exchanged, unrelated
 from algwatch.compare.one_way import one_way
 from algwatch.compare.quality import Quality
@@ -57,12 +58,17 @@ class Survey:
         # By side, ns: earlier rows are skipped. Two agreeing clocks may still drift apart, visible
         # only after a while.
         self._skip_to = [0, 0]
+        # By side, ns: the first and last message of each time that was read.
+        self._read: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        self._skipped = [True, True]
 
     def feed(self, side: int, batch: Batch) -> None:
         """side: LAN or WAN, as it was named."""
         self._last[side] = max(self._last[side], batch.watermark)
         if batch.watermark < self._skip_to[side]:
+            self._skipped[side] = True
             return
+        begun = at = 0
         own, other, mask = self._copies[side], self._copies[1 - side], self._masks[side]
         examples, buffer, ends = self._examples[side], batch.buffer, batch.ends
         for i, row in enumerate(ROW.iter_unpack(batch.rows)):
@@ -70,6 +76,7 @@ class Survey:
              method, ttl, _) = row  # fmt: skip
             if at < self._first[side] or not self._first[side]:
                 self._first[side] = at
+            begun = begun or at
             if kind != KIND_SIP:
                 self._cut[side] |= kind == KIND_CUT
                 continue
@@ -87,6 +94,11 @@ class Survey:
                     examples[copy.identity] = Sighting(row, side, payload, packed)
             elif len(copies) < COPIES:
                 copies.append(copy)
+        if at and self._skipped[side]:
+            self._read[side].append((begun, at))
+            self._skipped[side] = False
+        elif at:
+            self._read[side][-1] = self._read[side][-1][0], at
         self._make_room(side)
         if self._common >= self._enough and self.settled is None:
             self._look(batch.watermark)
@@ -136,6 +148,7 @@ class Survey:
             if quality.exchanged and not late:
                 quality.exchange()
             return quality
+        every = shared
         shared = shared[:: -(-len(shared) // SAMPLE)]
         equal = sum(1 for lan, wan in shared if is_same(lan, wan))
         quality.same = not self.logged and equal >= NEARLY_ALL * len(shared)
@@ -155,7 +168,7 @@ class Survey:
             quality.wan = self._examples[WAN].get(wan[0].identity)
             if quality.lan is not None and quality.wan is not None:
                 break
-        self._note_ways(quality, shared)
+        self._note_ways(quality, every)
         if quality.exchanged and not late:
             quality.exchange()
         return quality
@@ -170,6 +183,26 @@ class Survey:
             own, other = (self._copies[one].values() for one in (named, 1 - named))
             side = 1 - named if quality.exchanged else named
             quality.one_way[named] = not self._cut[named] and one_way(own, other, side)
+        if shared and not any((*quality.one_way, *self._cut, quality.unsteady)):
+            self._note_gaps(quality, shared)
+
+    def _note_gaps(self, quality: Quality, shared: Shared) -> None:
+        lan, wan = self._copies
+        if mask := max(self._masks):  # compare only identities kept by both sides
+            lan, wan = ({key: copies for key, copies in side.items() if not copies[0].pair & mask}
+                        for side in (lan, wan))  # fmt: skip
+        offset, (inside, outside) = quality.offset, self._read
+        if offset is not None and offset.matters:
+            wan = {key: [copy._replace(at=offset.lan(copy.at)) for copy in copies]
+                   for key, copies in wan.items()}  # fmt: skip
+            outside = [(offset.lan(first), offset.lan(last)) for first, last in outside]
+        if mask or wan is not self._copies[WAN]:
+            shared = [(lan[one[0].identity], wan[other[0].identity]) for one, other in shared
+                      if one[0].identity in lan and other[0].identity in wan]  # fmt: skip
+        quality.gaps = missing(lan, wan, shared, COPIES, (inside, outside))
+        for side, gaps in enumerate(quality.gaps):
+            if gaps.first is not None:
+                gaps.example = self._example(1 - side, [gaps.first.identity])
 
     def _shared(self) -> Shared:
         """The copies of each message on both sides. If an ALG has changed Call-ID or branch, the
@@ -241,6 +274,8 @@ def _is_settled(quality: Quality) -> bool:
     """Two captures of one clock, for long enough to show no drift: the rest is alike."""
     if quality.same:
         return True
+    if any(gaps.missing for gaps in quality.gaps):
+        return False  # all that was stopped has to be known
     offset = quality.offset
     return (
         _is_one_clock(quality)

@@ -69,11 +69,13 @@ class Known:
         return self._captured.lossy(call)
 
     def unseen(self, exchange: Exchange) -> bool:
-        """A response to a request over TCP is not repeated: True if one may have passed without
-        being captured."""
+        """True if a response may have passed without being captured: over TCP it is not repeated,
+        and over UDP the request is, until one comes or Timer F."""
         request = exchange.request
-        if request is None or request.ends.proto == UDP:
+        if request is None:
             return False
+        if request.ends.proto == UDP:
+            return self._captured.gaps and not exchange.entered.waited_out
         return self._captured.lost_at >= request.row[AT]
 
     def reached(self, answer: Sighting) -> bool:

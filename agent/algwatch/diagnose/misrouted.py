@@ -160,6 +160,26 @@ def answer_sent_elsewhere(call: Call) -> Reading | None:
     return sent_elsewhere(*sent)
 
 
+def answer_given_to_another(call: Call) -> tuple[Reading, Sighting, Sighting] | None:
+    """For a response to a phone's INVITE that came to another host of the LAN, as
+    given_to_another(): with the LAN copies of the INVITE and of the response."""
+    s = call.sides[LAN]
+    d = s.current if s is not None else None
+    if s is None or call.inbound is not False:
+        return None
+    response = d.answer if d is not None and d.answer is not None else s.response
+    request = (d.request if d is not None else None) or s.request
+    if response is None or request is None:
+        return None
+    if response.packed_ends[16:32] == request.packed_ends[:16]:
+        return None
+    reading = answer_sent_elsewhere(call)
+    if reading is None:
+        return None
+    reading.what += f"; it came to {response.ends.dst}"
+    return reading, request, response
+
+
 def answer_to(call: Call) -> Sighting | None:
     """The response examined by answer_misrouted()."""
     sent = _answer_of(call)
@@ -204,6 +224,23 @@ def exchange_sent_elsewhere(exchange: Exchange) -> Reading | None:
         return None
     status = Message(response.payload).status
     return sent_elsewhere(str(status), exchange.method, response, left.request, exchange.request)
+
+
+def given_to_another(exchange: Exchange) -> Reading | None:
+    """For a response to a phone's request that came to another host of the LAN: it was sent to that
+    one's port of this router."""
+    t, left, request = exchange.entered, exchange.left, exchange.request
+    if not exchange.outbound or request is None or left is None or left.request is None:
+        return None
+    if t.response is None or left.response is None:
+        return None
+    if t.response.packed_ends[16:32] == request.packed_ends[:16]:
+        return None
+    status = str(Message(left.response.payload).status)
+    reading = sent_elsewhere(status, exchange.method, left.response, left.request, request)
+    if reading is not None:
+        reading.what += f"; it came to {t.response.ends.dst}"
+    return reading
 
 
 def delivered_astray(exchange: Exchange, known: Known) -> Reading | None:

@@ -39,12 +39,17 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
             if current:
                 step((s, BYE_SENT, row))
         elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
+            d.refused_first = d.bye_status >= 300 and not d.both_ended
             d.both_ended = True
         elif d.bye_response is not None:
             d.bye_of, d.bye = t, t.request  # presumably with credentials
     elif code in _ANSWERS:
         status = row[STATUS]
-        if code == FINAL and status >= 300:
+        if code == ORPHAN:
+            asked = d.bye_of
+            if asked is not None and asked.is_meant(t):
+                asked.response = asked.response or batch.sighting(s.side, row, i)
+        elif status >= 300:
             t.response = d.bye_response = batch.sighting(s.side, row, i)
             d.bye = t.request
         if status >= 200 and status not in CHALLENGES and not d.ended_at:

@@ -45,7 +45,8 @@ class Dialog:
     it was refused or not answered, and the latest one after a challenge; bye_response: the refusal;
     bye_status: of its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and
     it was never repeated, so an answer was likely not captured; bye_of: the latest BYE transaction
-    of the first end to send one; both_ended: the other end sent one, too; bye_reason: its Reason if
+    of the first end to send one; both_ended: the other end sent one, too, and
+    refused_first: only after it had refused the first; bye_reason: its Reason if
     nobody hung up (sip/reason.py).
     timer: the session timer in force, None without one; timed_out: this timer caused the BYE.
     """
@@ -56,7 +57,8 @@ class Dialog:
                  "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
                  "crossed", "cut_short", "denied", "disowned", "ended_at",
                  "established_at", "invite", "moved", "odd", "odd_copy", "pending",
-                 "refused", "request", "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
+                 "refused", "refused_first", "request", "silent", "stray_ack", "timed_out",
+                 "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -83,6 +85,7 @@ class Dialog:
         self.bye_reason = ""
         self.confirmed = self.silent = self.timed_out = self.cut_short = False
         self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
+        self.refused_first = False
 
     @property
     def bye_challenged(self) -> bool:
@@ -321,6 +324,16 @@ class DialogSet:
         """True if t carries the current INVITE, on any path."""
         now = self.invite
         return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
+
+    def asked(self, t: Transaction, copy: Sighting) -> None:
+        """The INVITE of t came once more, and its first copy was not captured."""
+        if self.invite is None:
+            self.invite = t
+        if t is self.invite:
+            self.request = copy
+        for d in self.dialogs:
+            if d.invite is t and d.request is None:
+                d.request = copy
 
     def is_to_refusal(self, row: Row) -> bool:
         """True for an ACK with the CSeq number and To tag of the refusal that ended the attempt."""

@@ -107,6 +107,8 @@ class Dialogs:
                 elif code == REQUEST_AGAIN:
                     s.invite_retransmissions += 1
                     s.late_invites += 200 <= t.status < 300
+                    if s.request is None:
+                        s.asked(t, batch.sighting(self.side, row, i))
                 elif code == ACKED:
                     if 200 <= t.status < 300:
                         acked(s, row, i, batch, step, BY_BRANCH)

@@ -13,7 +13,16 @@ from algwatch.sip.registration import Registrations, RegistrationStep
 from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.step import Step
 from algwatch.sip.subscription import METHODS, Subscriptions, SubscriptionStep
-from algwatch.sip.transaction import FINAL, NOT_HEARD, REQUEST, TIMED_OUT, Event, Seen, Transaction
+from algwatch.sip.transaction import (
+    FINAL,
+    NOT_HEARD,
+    ORPHAN,
+    REQUEST,
+    TIMED_OUT,
+    Event,
+    Seen,
+    Transaction,
+)
 from algwatch.sip.transactions import Meet, Transactions
 
 _NOTHING = Batch(b"", b"", b"", 0, 0, 0)
@@ -77,6 +86,8 @@ class Side:
                     t.response = batch.sighting(self.side, row, i)
                 if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
                     self.failed.append(t)
+            elif code == ORPHAN and (row[STATUS] >= 300 or t.method == REGISTER):
+                t.response = batch.sighting(self.side, row, i)
             elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
                 self.failed.append(t)
             if t.method == OPTIONS:

@@ -218,9 +218,10 @@ class Transactions:
                         event((ACKED, t, row, i))
                     elif flow == t.flow or not t.flow:
                         if not t.flow:  # a response came first
-                            t.flow = flow
-                            t.bits = bits
+                            t.flow, t.bits = flow, bits
                             t.ends = ends or addresses[48 * i : 48 * i + 48]
+                            if method > ACK:
+                                event((REQUEST, t, row, i))
                         t.requests += 1
                         if t.requests > 1:
                             self._again(t, at).request(at, t.answered_at)

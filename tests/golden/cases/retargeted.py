@@ -203,8 +203,9 @@ def _() -> House:
 
 
 @case("dlg002-near-miss-answer-to-another-phone",
-      [("DLG001", "phone", "observed"), ("ALG001", "router", "latent")], ["DLG002", "DLG005"],
-      outcomes=["dropped"])  # fmt: skip
+      [("DLG001", "phone", "observed"), ("ALG001", "router", "latent"),
+       ("TXN006", "phone", "observed")], ["DLG002", "DLG005"],
+      {"enable-rport-stun-outbound": "recommended"}, outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """A phone does not ask for rport, so its 2xx goes to port 5060, which is the mapping of another
     phone; the router changes its Contact to a private address on the way. The ACK is not missing

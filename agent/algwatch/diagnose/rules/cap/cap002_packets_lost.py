@@ -5,7 +5,8 @@ What it sees
     Packets without room in the capture ring of an interface, by the kernel's own count. Or SIP over
     TCP continues behind bytes missing in the capture: TCP itself had them. Or one of two captures
     has one direction only, and the other one shows that messages passed in both: a filter such as
-    `src host` left one out.
+    `src host` left one out. Or messages came out of the router that are not in the capture of the
+    side they came from: what goes out must have come in.
 
 Why it breaks calls
     It does not. But an unseen message may be among the lost packets. So no message or call of this
@@ -13,14 +14,16 @@ Why it breaks calls
     unknown.
 
 What else looks the same
-    Nothing: the kernel counts. Loss on the line is no loss in the capture. A capture file does not
-    show single missing UDP packets. A router that lets nothing through in one direction: then
-    nobody gets a response, and the phone sends its requests again.
+    Nothing: the kernel counts. Loss on the line is no loss in the capture. Single UDP packets
+    missing on both sides show nowhere. The router itself may have sent the message (ALG009,
+    REG007): then its TTL is a router's own. A router that lets nothing through in one direction:
+    then nobody gets a response, and the phone sends its requests again.
 
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: packets to port
     5060 of the WAN have to be captured and read, too.
-    One direction: capture again, without src or dst in the filter.
+    One direction: capture again, without src or dst in the filter. Single packets: tcpdump -B 4096
+    -w FILE, and look whether it reports packets dropped by the kernel.
 
 References
     Linux, Documentation/networking/packet_mmap.rst (PACKET_STATISTICS, tp_drops).
@@ -31,6 +34,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
+from algwatch.base.sighting import Sighting
+from algwatch.compare.gaps import Gaps
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence, times
@@ -46,10 +51,14 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     capture = known.capture
     for side, count in enumerate(capture.lost):
         if count:
-            yield _lost(side, count, capture.gaps[side], capture.lost_at)
+            yield _lost(side, count, capture.breaks[side], capture.lost_at)
     for side in (LAN, WAN):
-        if capture.quality is not None and capture.quality.one_way[side]:
+        if capture.quality is None:
+            continue
+        if capture.quality.one_way[side]:
             yield _one_way(side, known)
+        elif (gaps := capture.quality.gaps[side]).example is not None:
+            yield _gaps(side, gaps, gaps.example)
 
 
 def _one_way(side: int, known: Known) -> Finding:
@@ -66,6 +75,21 @@ def _one_way(side: int, known: Known) -> Finding:
         "unknown", "none", text, [proof], f"capture/{name}/one-way",
         next_step="Capture again without src or dst in the filter: host ADDRESS takes both "
         "directions.",
+    )  # fmt: skip
+
+
+def _gaps(side: int, gaps: Gaps, example: Sighting) -> Finding:
+    name = SIDE_NAMES[side]
+    beyond = SIDE_NAMES[LAN if side == WAN else WAN]
+    return RULE.finding(
+        "unknown", "none",
+        f"The capture of the {name.upper()} lacks packets: {gaps.missing} of {gaps.passed} that "
+        f"came out on the {beyond.upper()} side of this router are not in it. What may have fallen "
+        "into such a gap is not called missing.",
+        [evidence(example, "came out of the router", f"its copy on the {name.upper()} side")],
+        f"capture/{name}/gaps",
+        next_step="Capture again with more memory (tcpdump -B 4096 -w FILE), and look whether "
+        "tcpdump reports dropped packets.",
     )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ What it sees
     one stopped on the other side of this router. Or it is refused with 404, 408 or 410 by a proxy
     that cannot find the other end: it may still be in the call, or gone. The router is at fault if
     it had written something else than the Contact of the phone into the Request-URI, its sender if
-    that is the sender's own address. Or a BYE is challenged (401, 407), and none with credentials
-    follows in 32 s. Or a re-INVITE or UPDATE is refused with 481, without a BYE of either end in
-    the 5 s after it.
+    that is the sender's own address. Or the end that refused it sends a BYE of its own later. Or a
+    BYE is challenged (401, 407), and none with credentials follows in 32 s. Or a re-INVITE or
+    UPDATE is refused with 481, without a BYE of either end in the 5 s after it.
 
 Why it breaks calls
     The end left behind talks to nobody until its user hangs up. A PBX or a trunk may count the
@@ -60,6 +60,10 @@ RULE = Rule(
 )  # fmt: skip
 
 NO_BYE = "the other end no longer has the call, and no BYE of it was seen"
+KEPT = (
+    "the other end did not take it for one of this call, and still had the call: its own BYE came "
+    "later"
+)
 # Refusals of a BYE by an end without this dialog.
 GONE = (404, 408, 410, NO_DIALOG)
 
@@ -74,7 +78,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     for s in call.seen:
         d = s.current
-        if d is None or d.bye_status not in GONE or d.both_ended or not d.confirmed:
+        if d is None or d.bye_status not in GONE or not d.confirmed:
+            continue
+        if d.both_ended and not d.refused_first:
             continue
         if d.bye is None or renamed.refused_bye(call) or foreign_bye(call):
             continue  # the router had made it a stranger's (DLG009, ALG012)
@@ -93,13 +99,15 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         line = known.line(call)
         shown = line.shown if line is not None and not line.finds_phone else None
         host = ""
-        elsewhere = _other_bye(call, s)
+        elsewhere = None if d.refused_first else _other_bye(call, s)
         if elsewhere is not None:
             said = "the BYE of the other end came only to the other side of this router"
             if "BYE" in call.unpaired and not known.lossy(call):
                 what = "the BYE of the other end came to this router, which did not send it on"
                 reading = misrouted.given_to_no_phone(elsewhere, known, what)
                 where, why, said = reading.where, reading.cause, reading.what
+        elif d.refused_first:
+            said = KEPT
         elif d.bye_status != NO_DIALOG:
             said = "the other end was not found, and may still be in the call"
         elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):

@@ -71,7 +71,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
     t, step = exchange.entered, ""
-    if outcome == "unanswered" and known.unseen(exchange):
+    if outcome == "unanswered" and (exchange.settled or known.unseen(exchange)):
         return
     if outcome == "unanswered":
         reading = renamed.response_unmatched(registered) or request_reading(exchange, known)

@@ -90,6 +90,8 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
     inward = call.inbound == (t.from_tag == s.caller_tag)
     if (not_taken := unheard.answer_not_taken(call)) is not None:
         return not_taken, True
+    if not inward and (given := misrouted.answer_given_to_another(call)) is not None:
+        return given[0], True
     near, far = call.sides[WAN if inward else LAN], call.sides[LAN if inward else WAN]
     if near is None or far is None or far.unheard is None:
         return unknown

@@ -86,7 +86,9 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
-    if not status and (t.unrepeated or known.unseen(exchange)):
+    if not status and t.taken(known.now):
+        return  # with another Via, and its sender was content
+    if not status and (t.unrepeated or exchange.settled or known.unseen(exchange)):
         return
     if exchange.asked is not None and exchange.asked.answered:
         return
@@ -208,6 +210,7 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
         return (
             unheard.response_not_taken(exchange)
             or unheard.delivered_elsewhere(exchange)
+            or misrouted.given_to_another(exchange)
             or Reading(
                 "unknown", cause.UNKNOWN, "it does not reach its sender, or is not taken there"
             )

@@ -67,12 +67,16 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
 
 def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
     request, t, left = exchange.request, exchange.entered, exchange.left
-    if request is None or t.unrepeated or known.capture.is_late(request.row[AT]):
+    if request is None or t.unrepeated or exchange.settled:
+        return
+    if known.capture.is_late(request.row[AT]):
         return
     reading = unheard.response_not_taken(exchange)
     response = exchange.strayed_response or t.response
     if reading is None:
         reading, response = misrouted.exchange_sent_elsewhere(exchange), exchange.stopped_response
+    if reading is None:
+        reading, response = misrouted.given_to_another(exchange), t.response
     if reading is None or response is None:
         return
     method = quote.method(exchange.method)
@@ -104,6 +108,8 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     changed = reading is not None and reading.cause == cause.ALG
     if reading is not None and pair is not None:
         _, request, response = pair
+    elif (given := misrouted.answer_given_to_another(call)) is not None:
+        reading, request, response = given
     else:
         stopped = how is not None and how.how == lost.ANSWER_STOPPED
         last = s.unanswered()

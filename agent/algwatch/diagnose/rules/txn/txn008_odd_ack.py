@@ -50,7 +50,7 @@ ODD = {
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    found = _odd(call)
+    found = _odd(call, known.lossy(call))
     if found is None:
         yield from _one_hop(call, known)
         return
@@ -94,13 +94,13 @@ def _one_hop(call: Call, known: Known) -> Iterator[Finding]:
         return
 
 
-def _odd(call: Call) -> tuple[DialogSet, Dialog, str] | None:
+def _odd(call: Call, lossy: bool) -> tuple[DialogSet, Dialog, str] | None:
     for s in call.seen:
         d = s.current
         if d is None:
             continue
         if d.odd:
             return s, d, ODD[d.odd]
-        if d.stray_ack is not None and not d.acked_at:
+        if d.stray_ack is not None and not d.acked_at and not lossy:  # its INVITE may be unseen
             return s, d, "has the CSeq number of no INVITE in the dialog"
     return None

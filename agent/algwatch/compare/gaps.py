@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gaps: the packets that one of two captures is known to lack."""
+
+from __future__ import annotations
+
+from algwatch.base.sighting import CALL, PAIR, Sighting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algwatch.compare.copies import Copy
+
+
+class Gaps:
+    """Packets that a capture lacks and that are seen behind the router. missing, of passed; first:
+    what is known of one behind it, example: the message itself. stopped: identities of messages on
+    the other side with too many copies to be all among the missing."""
+
+    __slots__ = ("example", "first", "missing", "passed", "stopped")
+
+    def __init__(self) -> None:
+        self.missing = self.passed = 0
+        self.example: Sighting | None = None
+        self.first: Copy | None = None
+        self.stopped: frozenset[int] = frozenset()
+
+    def note(self, missing: int, passed: int, copy: Copy) -> None:
+        self.passed += passed
+        if missing > 0:
+            self.missing += missing
+            self.first = self.first or copy
+
+    def hides(self, copy: Sighting) -> bool:
+        """A message of the other side may have passed and be missing here."""
+        return self.missing > 0 and copy.row[PAIR] ^ copy.row[CALL] not in self.stopped

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of a call, and what one end knows of it."""
+
+from __future__ import annotations
+
+from worlds.text import Place, Text
+
+
+class Plan:
+    """What becomes of a call where nothing fails. near: the phone hangs up (or the provider);
+    after: s from the answer to the BYE. busy: the callee declines; gives_up: the caller cancels
+    while it rings. again: s from the answer to a re-INVITE, 0 = none; again_near: of the phone."""
+
+    busy = gives_up = again_near = False
+    again = 0.0
+
+    def __init__(self, near: bool, after: float) -> None:
+        self.near, self.after = near, after
+
+
+class Talk:
+    """One call at one end. uri: the remote target; to: where requests of the dialog go; route: the
+    route set, one hop at most. lives: the 2xx, or its ACK, came; ended: by a BYE that was answered,
+    or before it began, as its plan says; fault: what went wrong instead. waits: this end rings."""
+
+    def __init__(self, call_id: str, tag: str) -> None:
+        self.call_id, self.tag = call_id, tag
+        self.far_tag = self.route = ""
+        self.uri = self.to = ("", 0)
+        self.cseq = 1
+        self.lives = self.ended = self.waits = False
+        self.fault = ""
+        self.asked = 0  # CSeq of the last INVITE that came
+        self.answer = b""  # to that
+        self.invite: Text | None = None  # the first that came
+        self.acked: set[int] = set()  # CSeqs of INVITEs whose final response was acknowledged
+        self.acks: dict[int, bytes] = {}  # those sent
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """Header lines of each request in the dialog."""
+        return (f"Route: {self.route}",) if self.route else ()
+
+    def aim(self, uri: Place, to: Place) -> None:
+        """The remote target, from a Contact (RFC 3261 section 12.2)."""
+        self.uri, self.to = uri, to
