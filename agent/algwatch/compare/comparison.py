@@ -176,6 +176,7 @@ class Comparison:
     def bound(self, quality: Quality | None) -> None:
         """Note the span and the gaps of each side's capture, if known."""
         self.captured.quality = quality
+        self._knocks.outside = quality is not None and quality.silent == LAN
         if self.pairing is None or quality is None:
             return
         for side in (LAN, WAN):

@@ -24,13 +24,14 @@ class Quality:
     captures hold the same packets; wan_kept: the WAN capture holds more. unrelated: messages that
     must have crossed are on one side only; together: the captures overlap in time. pairs: messages
     on both sides. asked: requests a side that must have crossed. one_way: by side, one direction is
-    missing in its capture. lan, wan: a message on both sides, or (unrelated, exchanged by
-    addresses) one of each. late: known only after everything was judged by the sides as named; all
-    fields then use those names."""
+    missing in its capture. silent: the side whose capture holds no SIP, although the other one has
+    some, else None. lan, wan: a message on both sides, or (unrelated, exchanged by addresses) one
+    of each. late: known only after everything was judged by the sides as named; all fields then use
+    those names."""
 
     __slots__ = ("asked", "began", "ended", "exchanged", "lan", "late", "offset", "one_way",
-                 "pairs", "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
-                 "witnesses")  # fmt: skip
+                 "pairs", "remotes", "same", "silent", "together", "unrelated", "unsteady", "wan",
+                 "wan_kept", "witnesses")  # fmt: skip
 
     def __init__(self) -> None:
         self.offset: Offset | None = None
@@ -39,6 +40,7 @@ class Quality:
         self.together = True
         self.pairs = 0
         self.one_way = [False, False]
+        self.silent: int | None = None
         self.began, self.ended = [0, 0], [0, 0]
         self.remotes: frozenset[bytes] = frozenset()
         self.witnesses: list[Sighting | None] = [None, None]
@@ -54,8 +56,22 @@ class Quality:
         self.one_way.reverse()
 
     @property
+    def compared(self) -> bool:
+        """The sides are judged together, not each alone."""
+        return not self.unrelated and self.silent is None
+
+    @property
+    def is_odd(self) -> bool:
+        """These are not the two sides, by one clock and with their names, of one router."""
+        apart = self.offset is not None and self.offset.furthest >= WINDOW
+        return self.same or self.unrelated or self.unsteady or self.exchanged or apart
+
+    @property
+    def is_incomplete(self) -> bool:
+        """A side lacks messages that must be there."""
+        return any((*self.one_way, *self.began, *self.ended)) or self.silent is not None
+
+    @property
     def misleading(self) -> bool:
         """Known too late: findings about two sides cannot be trusted."""
-        apart = self.offset is not None and self.offset.furthest >= WINDOW
-        wrong = self.same or self.unrelated or self.unsteady or self.exchanged or apart
-        return self.late and (wrong or any(self.one_way))
+        return self.late and (self.is_odd or any(self.one_way) or self.silent is not None)

@@ -12,6 +12,7 @@ from algwatch.compare.crossing import SHORTEST, Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import SILENT
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.target import same_endpoint
@@ -333,6 +334,8 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
         return Reading("router", cause.NAT_TIMEOUT, (
             f"{what}, as nothing had used the mapping of {line.phone} for {idle / SECOND:.0f} s"
         ), line.name)  # fmt: skip
+    if known.is_elsewhere(request):
+        return elsewhere(request)
     phone, far = request.packed_ends[16:32], request.packed_ends[:16]
     entry = known.mapping(request.destination, request.source)
     open_ = entry is not None and _was_open(request, entry, known)
@@ -349,6 +352,15 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
                 f"{what}, as its mapping is gone: the phone leaves with port {port_of(key)} since"
             ))  # fmt: skip
     return Reading("router", cause.ROUTER, what)
+
+
+def elsewhere(request: Sighting) -> Reading:
+    """The reading of a request for somebody whom the LAN side does not show."""
+    ends = request.ends
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it came to {ends.receiver}, which sends to {ends.src} past the LAN side: a phone in a "
+        "network that was not captured, or a program on this router"
+    ), step=SILENT[LAN])  # fmt: skip
 
 
 def _was_open(request: Sighting, entry: Entry, known: Known) -> bool:

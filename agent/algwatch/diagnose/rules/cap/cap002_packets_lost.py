@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import GAPS, ONE_WAY, RING
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CAPTURE
 
@@ -64,18 +65,17 @@ def _one_way(side: int, known: Known) -> Finding:
         proof = evidence(example, "one direction", "both directions")
     return RULE.finding(
         "unknown", "none", text, [proof], f"capture/{name}/one-way",
-        next_step="Capture again without src or dst in the filter: host ADDRESS takes both "
-        "directions.",
+        next_step=ONE_WAY,
     )  # fmt: skip
 
 
 def _lost(side: int, count: int, gaps: int, until: int) -> Finding:
     dropped, name = count - gaps, SIDE_NAMES[side]
     what = f"{dropped} packets found no room in the ring"
-    step = "Give the capture ring more memory (ring_bytes)."
+    step = RING
     if not dropped:
         what = f"TCP goes on {times(gaps)} behind bytes that were not captured"
-        step = "Capture again with more memory (tcpdump -B), or on the router itself."
+        step = GAPS
     of = f" of the {name.upper()}" if side in (LAN, WAN) else ""
     least = 10 ** (len(str(count)) - 1)  # said again at ten times as much, not each second
     return RULE.finding(

@@ -105,7 +105,7 @@ def _from_elsewhere(call: Call, owner: not_let_in.Owner) -> Finding:
 def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
     wan = call.unpaired["INVITE"].wan
     assert wan is not None
-    owner = not_let_in.owner(call, known)
+    owner = None if missed.step else not_let_in.owner(call, known)
     proof = [
         evidence(
             wan,
@@ -119,7 +119,7 @@ def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
         missed.where, "observed",
         f"The INVITE of {wan.ends.src} was given to no phone: {missed.what}.",
         # Nothing of it crossed: it may have another sender than the provider, so it has no line.
-        proof, call.call_id, cause=missed.cause, call_id=call.call_id,
+        proof, call.call_id, cause=missed.cause, call_id=call.call_id, next_step=missed.step,
     )  # fmt: skip
 
 
