@@ -15,7 +15,7 @@ from algwatch.compare.crossing import SHORTEST
 from algwatch.compare.line import REWRITTEN
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading, elsewhere
+from algwatch.diagnose.misrouted import Reading, elsewhere, over_tcp
 from algwatch.diagnose.recapture import SILENT
 from algwatch.sip.message import Address, Message
 from algwatch.sip.target import same_endpoint
@@ -122,6 +122,8 @@ def reading(call: Call, known: Known) -> Reading | None:
     undelivered = silence.undelivered(call, known.capture)
     if undelivered is not None and known.is_elsewhere(undelivered.entered):
         return elsewhere(undelivered.entered)
+    if undelivered is not None and (kept := over_tcp(undelivered.entered)) is not None:
+        return kept
     found = owner(call, known)
     if found is None:
         return _unmapped(call, known)

@@ -24,6 +24,9 @@ WHOLE = f"Call again, and capture whole packets: {HOW}."
 ONE_CLOCK = f"Call again, and capture both sides on the router itself, which has one clock: {HOW}."
 ONE_ROUTER = ("Call again, and capture both sides of one router at the same time, on the router "
               f"itself: {HOW}.")  # fmt: skip
+SEGMENT = ("Call again, and capture all interfaces of the router with a larger buffer: "
+           f"{SAFELY}. If it is still on one side only, a program on the router has the connection "
+           "(ss -tnp).")  # fmt: skip
 SENDER = "Look at the MAC addresses which host sends these packets."
 SILENT = {
     LAN: "Call again, and capture all interfaces of the router at once, so that the bridge or VLAN "
