@@ -176,6 +176,11 @@ class Known:
         of_here = self.line_of(ends[16:32], ends[:16]) is not None
         return not of_here and self._captured.own.is_elsewhere(request)
 
+    def neighbour(self, call: int, method: int, response: bool) -> str:
+        """The LAN host other than the phone that sent a message of this kind in this call (hash of
+        the Call-ID), which did not leave the router; "" without one."""
+        return self._comparison.beside.get((call, method, response)) or ""
+
     def call(self, copy: Sighting) -> Call | None:
         """The call of a message, by its Call-ID."""
         return self._comparison.calls.table.get(copy.row[CALL])
