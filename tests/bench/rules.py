@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent"))
 import make_calls
 from algwatch.base.packet import Tap
 from algwatch.cli import source as sources
+from algwatch.cli.glance import TwoSided
 from algwatch.cli.reading import PORTS
 from algwatch.diagnose.engine import Check, Engine
 from algwatch.diagnose.rules import RULES
@@ -81,7 +82,7 @@ def _judge(captures: Iterable[Capture]) -> list[Engine]:
                 try:
                     for _ in source.reports():
                         pass
-                except sources.TwoSided:
+                except TwoSided:
                     source.survey()
                     for _ in source.reports():
                         pass

@@ -11,7 +11,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from algwatch.cli.source import Source, TwoSided  # noqa: E402
+from algwatch.cli.glance import TwoSided  # noqa: E402
+from algwatch.cli.source import Source  # noqa: E402
 from algwatch.report.render.html.drawn import drawing  # noqa: E402
 from algwatch.report.render.html.gathered import Gathered  # noqa: E402
 from cases import CASES  # noqa: E402

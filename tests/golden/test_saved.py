@@ -17,16 +17,7 @@ from cases import CASES
 from sample import some
 
 HERE = Path(__file__).resolve().parent
-# Not among the packets of a call is what shows that a capture has one direction only, or how two
-# sides without a common message belong together; nor a peer that is asked by OPTIONS.
-BESIDE = (
-    "cap002-one-way-",
-    "cap009-near-miss-both-",
-    "txn005-one-sided",
-    "txn005-in-the-house-one-sided",
-)
-HURTING = [name for name, case in CASES.items()
-           if case.state == "hurts" and not name.startswith(BESIDE)]  # fmt: skip
+HURTING = [name for name, case in CASES.items() if case.state == "hurts"]
 LAB = ["--lan", f"{HERE}/lab/6b-on/lan.pcap", "--wan", f"{HERE}/lab/6b-on/wan.pcap"]
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from algwatch.__main__ import main
 from algwatch.capture.spool import room
-from algwatch.cli.source import Source, TwoSided
+from algwatch.cli.glance import TwoSided
+from algwatch.cli.source import Source
 from craft import House, Packet, incoming_call, outgoing_call, pcap, register
 from test_pcapng import Maker
 

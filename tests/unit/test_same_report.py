@@ -19,7 +19,8 @@ from algwatch.capture.order import Order, Timeline
 from algwatch.capture.pcap import CaptureFile
 from algwatch.capture.reassembly import Reassembler
 from algwatch.capture.ring import LAG
-from algwatch.cli.source import Source, TwoSided
+from algwatch.cli.glance import TwoSided
+from algwatch.cli.source import Source
 from algwatch.pipeline import Pipeline, Report
 from algwatch.report.render.json import write_json
 from craft import batch as crafted
@@ -44,7 +45,15 @@ TWO = [(one / "lan.pcap", one / "wan.pcap") for one in PAIRS]
 TWO += [(one, one.with_name(one.name.replace(".lan.", ".wan."))) for one in PUBLIC]
 
 # Live, clocks and sides are not put right, and both taps are there all the time.
-TWICE = ("cap002-one-way-", "cap008-", "cap009-", "cap010-", "cap013-")
+TWICE = (
+    "cap001-silent-",
+    "cap001-near-miss-silent-",
+    "cap002-one-way-",
+    "cap008-",
+    "cap009-",
+    "cap010-",
+    "cap013-",
+)
 ONE_CLOCK = [two for two in TWO if not two[0].parent.name.startswith(TWICE)]
 
 

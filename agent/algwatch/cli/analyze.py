@@ -143,7 +143,7 @@ def _text(source: Source, args: argparse.Namespace, rules: frozenset[str],
             raise Usage(f"--call: no call is {' or '.join(args.call)}; --list lists them")
     wanted = Wanted(args.all, args.brief, args.verbose, calls if args.call else None, rules)
     ladder = Ladder(room=VERBOSE if args.verbose else 0, want=calls)
-    ladder.compared = source.quality is None or not source.quality.unrelated
+    ladder.compared = source.quality is None or source.quality.compared
     collected = collect(
         beside.reports(source, ladder.watch), source.counts, ladder, lambda: source.notes
     )

@@ -69,7 +69,7 @@ class Beside:
             from algwatch.report.render.html.gathered import Gathered
 
             self._page = page = Gathered()
-            page.ladder.compared = source.quality is None or not source.quality.unrelated
+            page.ladder.compared = source.quality is None or source.quality.compared
             watches.append(page.watch)
             feeds.append(page.feed)
         if self._pcap:
@@ -113,14 +113,17 @@ class Beside:
         from algwatch.cli.saved import Saved, as_one
         from algwatch.report.render.sentences import several
 
-        chosen = traced.chosen(self._word)
+        quality = source.quality
+        chosen = traced.chosen(self._word, quality is not None and quality.is_incomplete)
         if not chosen.pairs:
             what = f"nothing has {self._word!r}" if self._word else "nothing hurts"
             hint = "" if self._word else "; --pcap-of CALL-ID chooses a call"
             complain(f"{self._pcap} was not written: {what}{hint}")
             return
-        related = source.quality is None or not source.quality.unrelated
-        if related and as_one(source.again(), chosen):
+        # Two sides without a common message do not show in one file how they belong together.
+        related = quality is None or (quality.compared and quality.pairs > 0)
+        one = related or LAN not in [side for _, side in source.again()]
+        if one and as_one(source.again(), chosen):
             number = Saved(chosen, ports).write(self._pcap, source.again())
             complain(f"{self._pcap}: {several(number, 'packet')} saved")
             return
@@ -129,8 +132,8 @@ class Beside:
             path = f"{stem}.{SIDE_NAMES[side]}{end}"
             mine = [(file, of) for file, of in source.again() if of == side]
             number = Saved(chosen, ports).write(path, mine)
-            complain(f"{path}: {several(number, 'packet')} saved; the sides were not captured at "
-                     "the same time, so each has a file")  # fmt: skip
+            complain(f"{path}: {several(number, 'packet')} saved; one file would not show how "
+                     "the sides were captured, so each has a file")  # fmt: skip
 
 
 def _same(one: str, other: str) -> bool:

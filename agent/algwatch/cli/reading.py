@@ -17,8 +17,9 @@ from algwatch.capture.picked import Picked
 from algwatch.capture.read import CaptureError, Stop
 from algwatch.capture.series import Overlap
 from algwatch.cli import Usage, complain
+from algwatch.cli.glance import TwoSided
 from algwatch.cli.progress import Progress
-from algwatch.cli.source import Source, TwoSided
+from algwatch.cli.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

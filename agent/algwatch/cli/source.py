@@ -24,6 +24,7 @@ from algwatch.capture.shift import Shift
 from algwatch.capture.spool import LIMIT, Spool, room, spool
 from algwatch.cli import Usage, complain
 from algwatch.cli.alone import EachAlone
+from algwatch.cli.glance import Glance
 from algwatch.cli.progress import Progress
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.media import Counted
@@ -34,17 +35,12 @@ from algwatch.compare.survey import Survey
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline
 
-FIRST_LOOKS, LOOK_EVERY = 32, 8  # batches of an unnamed file searched for both sides
 NAMED = 12  # interfaces listed in a complaint
 NOT_SIP = ("tls", "stun", "other", "not_ip")  # packet counts, reported if not zero
 
 
 _SIDE = {side: re.compile(rf"(?:^|[^a-z]){word}(?![a-z])[^/]*$", re.I)
          for side, word in ((LAN, "lan"), (WAN, "wan"))}  # fmt: skip
-
-
-class TwoSided(Exception):
-    """A file without a named side holds both copies after all."""
 
 
 class Source:
@@ -136,6 +132,7 @@ class Source:
             complain(f"more than {self.most_spooled >> 20} MB through a pipe: it is read "
                   "once, and two sides in it are not told apart; save it to a file")  # fmt: skip
         if {tap.side for tap in self._named} != {LAN, WAN}:
+            self._survey_one()
             return
         survey = Survey()
         if any(tap.name in self._spools and self._spools[tap.name].open for tap in self._named):
@@ -196,15 +193,39 @@ class Source:
         for batch in Merged([file for file in files[count:] if not file.sides]):
             sides.survey(batch)
         self._sides = sides
+        self._survey_one()
+
+    def _survey_one(self) -> None:
+        """Ask one file with both sides in it what two files are asked, but for clocks and names."""
+        if self._named or len(self._files) != 1 or any(one.open for one in self._spools.values()):
+            return
+        (file,), _ = self._open()
+        sides, survey = self._sides, Survey()
+        if not file.sides and sides is None:
+            return
+        for batch in file:
+            for part in by_tap(batch) if sides is None else split(batch, sides, 0):
+                if part.count and part.tap != UNKNOWN:
+                    survey.feed(part.tap, part)
+            if survey.settled is not None:
+                break
+        quality = survey.settled or survey.finish()
+        if quality.is_incomplete and not quality.is_odd:
+            self.quality = quality
 
     def reports(self, watch: Callable[[Crossing], None] | None = None) -> Iterator[Report]:
         """All reports of the pipeline on these files, in order."""
         files, taps = self._open()
+        media = self._media(taps)
+        if self.quality is not None and self.quality.silent is not None:
+            # One side alone is judged.
+            silent = self.quality.silent
+            taps = [Tap(tap.name, UNKNOWN if tap.side == silent else tap.side) for tap in taps]
         pipeline: Pipeline | EachAlone
         if self.quality is not None and self.quality.unrelated:
-            pipeline = EachAlone(taps, len(self._named), watch, self.quality, self._media(taps))
+            pipeline = EachAlone(taps, len(self._named), watch, self.quality, media)
         else:
-            pipeline = Pipeline(taps, watch=watch, quality=self.quality, media=self._media(taps))
+            pipeline = Pipeline(taps, watch=watch, quality=self.quality, media=media)
         if self._survey is None:
             yield from self._told(pipeline, files, taps)
             yield from pipeline.finish()
@@ -343,7 +364,7 @@ class Source:
         sides = self._sides
         self.progress.begin(sum(file.size for file in files))
         unnamed = {file.tap: file for file in files[len(self._named) :]}
-        glance = _Glance() if sides is None and all(file.regular for file in files) else None
+        glance = Glance() if sides is None and all(file.regular for file in files) else None
         for batch in merged:
             self.progress.at(sum([file.done for file in files]), self._scanned.struct.packets)
             file = unnamed.get(batch.tap)
@@ -364,24 +385,6 @@ class Source:
                 yield batch
         self.problems = merged.problems
         self._reassembly = merged.reassembly()
-
-
-class _Glance:
-    """Looks for both sides in a file without a named side. A file readable only once is skipped:
-    it could not be surveyed."""
-
-    def __init__(self) -> None:
-        self._sides = Sides()
-        self._looks = 0
-
-    def look(self, batch: Batch) -> None:
-        """Raises TwoSided. Both copies of a message are in one batch: after the first batches, a
-        sample is enough."""
-        self._looks += 1
-        if self._looks < FIRST_LOOKS or not self._looks % LOOK_EVERY:
-            self._sides.survey(batch)
-            if self._sides.found:
-                raise TwoSided
 
 
 def _is_one_sided(report: Report) -> bool:

@@ -84,7 +84,7 @@ def _read(args: argparse.Namespace, model: Model) -> None:
     def once() -> Verdict:
         model.__init__()  # type: ignore[misc]
         model.ladder = ladder = Ladder(CALLS, ROOM)
-        ladder.compared = source.quality is None or not source.quality.unrelated
+        ladder.compared = source.quality is None or source.quality.compared
         verdict = Verdict()
         for report in source.reports(ladder.watch):
             verdict.feed(report)

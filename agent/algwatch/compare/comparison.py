@@ -84,6 +84,7 @@ class Comparison:
         self._doubts = Doubts(self.calls, self.sides, room, self._heard)
         if self.pairing is not None:
             self.pairing.own = self.captured.own
+        self.beside = self._doubts.beside
         self._exchanges = Exchanges(self.sides, self.lines, two_sided)
         self._losses = Losses(self.calls.table, self.sides, self.lines, self.captured, limits.lines)
         self._registrations = Registrations(two_sided, more, self._exchanges, live)
@@ -176,6 +177,7 @@ class Comparison:
     def bound(self, quality: Quality | None) -> None:
         """Note the span and the gaps of each side's capture, if known."""
         self.captured.quality = quality
+        self._knocks.outside = quality is not None and quality.silent == LAN
         if self.pairing is None or quality is None:
             return
         self.pairing.gaps = quality.gaps

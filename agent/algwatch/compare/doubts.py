@@ -29,6 +29,7 @@ from algwatch.base.sighting import (
     Sighting,
     came_in,
 )
+from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.calls import Calls
 from algwatch.compare.crossing import Crossing, Same
@@ -40,13 +41,15 @@ from algwatch.sip.transaction import Transaction
 
 PART = 16  # of the bytes kept, this part may be in doubt on a side
 MOST = 1 << 20  # bytes
+BESIDE = 64  # messages of neighbours
 
 
 class Doubts:
     """memory: bytes of messages kept, 0: nothing is held. heard: called with the steps of what
     counts after all. fresh: messages left out since settle(). held: those not released, in order,
     with True once known to have no other copy. Their crossings wait with them: whoever is told one
-    asks the two sides about its messages."""
+    asks the two sides about its messages. beside: the LAN host that sent a message which did not
+    count, by Call-ID, method, and whether it is a response."""
 
     def __init__(self, calls: Calls, sides: list[Side], memory: int,
                  heard: Callable[[Side, list[Step]], None]) -> None:  # fmt: skip
@@ -61,6 +64,7 @@ class Doubts:
         self._queues: dict[tuple[int, int], deque[tuple[int, Sighting]]] = {}
         self._place = 0
         self._waiting: list[Crossing | Same] = []
+        self.beside: Table[tuple[int, int, bool], str] = Table(BESIDE)
         self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
             transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
@@ -109,6 +113,9 @@ class Doubts:
                 side = self._sides[copy.side]
                 self._heard(side, side.believe(copy))
                 told = True
+            elif copy.side == LAN:
+                row = copy.row
+                self.beside.add((row[CALL], row[METHOD], bool(row[STATUS])), copy.ends.src)
         self._stopped.clear()
         if told:
             self._queued.sort()

@@ -21,9 +21,11 @@ KEPT = 256  # hosts remembered
 
 
 class Knocks:
-    """Remembers hosts whose calls were answered here: they are no scanners."""
+    """Remembers hosts whose calls were answered here: they are no scanners. outside: this is the
+    WAN side, and a capture of the LAN holds no SIP: a host knocked on need not have registered."""
 
     def __init__(self) -> None:
+        self.outside = False
         self._answered: Table[bytes, None] = Table(KEPT)
 
     def set_apart(self, news: News, registrations: Registrations) -> None:
@@ -48,8 +50,10 @@ class Knocks:
         if request is None or request.packed_ends[:16] in self._answered:
             return False
         ends = request.ends
-        registrars = clients.get(ends.dst)
-        if not registrars or ends.src in registrars or address.is_unroutable(ends.src):
+        registrars = clients.get(ends.dst, set())
+        if not (registrars or self.outside) or ends.src in registrars:
+            return False
+        if address.is_unroutable(ends.src):
             return False
         called = Message(request.payload).to.host
         # A provider may call number@its-own-address; and it repeats the Contact in the Request-URI.

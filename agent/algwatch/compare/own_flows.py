@@ -18,13 +18,16 @@ FLOWS = 64
 
 
 class OwnFlows:
-    """Keys are WAN address and port and the far host (34 bytes). hidden: such keys of flows logged
+    """Keys are WAN address and port and the far host (34 bytes). elsewhere: such keys of flows with
+    messages to a far host of phones here, none of which came from the LAN side: of a program on the
+    router, or of a phone in a network that was not captured. hidden: such keys of flows logged
     in one direction only, and the same by LAN address and far host (32 bytes)."""
 
-    __slots__ = ("_own", "hidden")
+    __slots__ = ("_own", "elsewhere", "hidden")
 
     def __init__(self) -> None:
         self._own: Table[bytes, list[bytes]] = Table(FLOWS)  # its line; empty once it was heard
+        self.elsewhere: Table[bytes, None] = Table(FLOWS)
         self.hidden: Table[bytes, bool] = Table(2 * FLOWS)
 
     def cross(self, crossing: Crossing) -> None:
@@ -53,6 +56,14 @@ class OwnFlows:
             if one not in self.hidden:
                 self.hidden.add(one, True)
         return True
+
+    def note_sent(self, copy: Sighting) -> None:
+        """This message left on the WAN side and came from nowhere."""
+        self.elsewhere.add(copy.source + copy.destination[:16], None)
+
+    def is_elsewhere(self, copy: Sighting) -> bool:
+        """The destination of this message on the WAN side sends to its source."""
+        return copy.destination + copy.source[:16] in self.elsewhere
 
     def is_hidden(self, copy: Sighting) -> bool:
         """True if this message is of a flow logged in one direction only."""

@@ -262,6 +262,8 @@ class Pairing:
                     self.unsolicited += 1
                 else:
                     self.wan_only += 1
+                    if self.own is not None and self.waiting.is_sent(copy):
+                        self.own.note_sent(copy)
                 crossings.append(crossing)
             else:
                 crossings.append(self._matched(copy, partner, key))

@@ -25,13 +25,14 @@ class Quality:
     captures hold the same packets; wan_kept: the WAN capture holds more. unrelated: messages that
     must have crossed are on one side only; together: the captures overlap in time. pairs: messages
     on both sides. asked: requests a side that must have crossed. one_way: by side, one direction is
-    missing in its capture; gaps: by side, single packets are. lan, wan: a message on both sides, or
+    missing in its capture; gaps: by side, single packets are. silent: the side whose capture holds
+    no SIP, although the other one has some, else None. lan, wan: a message on both sides, or
     (unrelated, exchanged by addresses) one of each. late: known only after everything was judged by
     the sides as named; all fields then use those names."""
 
     __slots__ = ("asked", "began", "ended", "exchanged", "gaps", "lan", "late", "offset", "one_way",
-                 "pairs", "remotes", "same", "together", "unrelated", "unsteady", "wan", "wan_kept",
-                 "witnesses")  # fmt: skip
+                 "pairs", "remotes", "same", "silent", "together", "unrelated", "unsteady", "wan",
+                 "wan_kept", "witnesses")  # fmt: skip
 
     def __init__(self) -> None:
         self.offset: Offset | None = None
@@ -41,6 +42,7 @@ class Quality:
         self.pairs = 0
         self.one_way = [False, False]
         self.gaps = Gaps(), Gaps()
+        self.silent: int | None = None
         self.began, self.ended = [0, 0], [0, 0]
         self.remotes: frozenset[bytes] = frozenset()
         self.witnesses: list[Sighting | None] = [None, None]
@@ -59,8 +61,23 @@ class Quality:
             gaps.example = named(gaps.example, 1 - side)
 
     @property
+    def compared(self) -> bool:
+        """The sides are judged together, not each alone."""
+        return not self.unrelated and self.silent is None
+
+    @property
+    def is_odd(self) -> bool:
+        """These are not the two sides, by one clock and with their names, of one router."""
+        apart = self.offset is not None and self.offset.furthest >= WINDOW
+        return self.same or self.unrelated or self.unsteady or self.exchanged or apart
+
+    @property
+    def is_incomplete(self) -> bool:
+        """A side lacks messages that must be there."""
+        gaps = any(one.missing for one in self.gaps)
+        return gaps or any((*self.one_way, *self.began, *self.ended)) or self.silent is not None
+
+    @property
     def misleading(self) -> bool:
         """Known too late: findings about two sides cannot be trusted."""
-        apart = self.offset is not None and self.offset.furthest >= WINDOW
-        wrong = self.same or self.unrelated or self.unsteady or self.exchanged or apart
-        return self.late and (wrong or any(self.one_way))
+        return self.late and (self.is_odd or any(self.one_way) or self.silent is not None)

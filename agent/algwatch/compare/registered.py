@@ -22,20 +22,22 @@ from algwatch.sip.timers import SECOND, TIMER_F
 from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT, UDP
 
 SEEK = 15 * SECOND  # between two searches for phones that have stopped
+TRIES = 2  # over TCP, until nobody has answered for certain
 INSISTS = 3  # after so many hasty REGISTERs in a row a phone takes itself for unregistered
 
 
 class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest failed REGISTER, or None. said: the latest outcome
-    reported. binding: the terms of the latest accepted one; oddity: of it, as last reported;
-    lapsed: the phone came after the end of the granted time before; stopped: ns, the phone missed
-    this time to register again, and others did not; 0: not so. lan_ended: ns, the end of the LAN
-    capture."""
+    reported; doubted: no response, and yet there may have been one. binding: the terms of the
+    latest accepted one; oddity: of it, as last reported; lapsed: the phone came after the end of
+    the granted time before; stopped: ns, the phone missed this time to register again, and others
+    did not; 0: not so. lan_ended: ns, the end of the LAN capture."""
 
     __slots__ = (
         "aor",
         "binding",
         "call_id",
+        "doubted",
         "exchange",
         "lan_ended",
         "lapsed",
@@ -50,7 +52,7 @@ class Registered(Joined[Registration]):
         self.exchange: Exchange | None = None
         self.binding: Binding | None = None
         self.oddity: tuple[object, ...] = ()
-        self.lapsed = False
+        self.lapsed = self.doubted = False
         self.stopped = 0
         self.lan_ended = NEVER
 
@@ -76,6 +78,15 @@ class Registered(Joined[Registration]):
         failed = said != "accepted" and near.request is not None and takes_off(near.request)
         return "unknown" if failed else said
 
+    @property
+    def may_be_answered(self) -> bool:
+        """Over TCP a REGISTER and its response come once, so every capture may have lost it. The
+        phone shows that it got none by another REGISTER in vain."""
+        asked = self.near.request
+        if asked is None or asked.ends.proto == UDP or self.near.missed >= TRIES:
+            return False
+        return all(r.silent for r in self.seen)
+
     def summary(self, now: int, line: str, lost_at: int) -> RegistrationSummary:
         """lost_at: see Captured. Over TCP nothing is sent again, so silence shows nothing."""
         start = min(r.started_at for r in self.seen)
@@ -85,8 +96,9 @@ class Registered(Joined[Registration]):
         if said == "unanswered" and asked is not None and asked.row[AT] <= lost_at:
             said = "unknown" if asked.ends.proto != UDP else said
         made = self.exchange
-        if said == "unanswered" and made is not None and (made.half_captured or made.settled):
-            said = "unknown"
+        if said == "unanswered" and made is not None:
+            open_ = made.half_captured or made.settled or self.may_be_answered
+            said = "unknown" if open_ else said
         return RegistrationSummary(
             self.call_id, self.aor, said, status, start / 1e9, end / 1e9, line,
             self.unsolicited,
@@ -181,8 +193,10 @@ class Registrations(Followed[Registered]):
             return
         outcome = one.outcome(now)
         oddity = self._agreed(one) if outcome == "accepted" else one.oddity
-        if outcome not in (one.said, "unknown") or oddity != one.oddity:
-            one.said, one.oddity = outcome, oddity
+        doubted = outcome == "unanswered" and one.may_be_answered
+        sure = one.doubted and outcome == "unanswered" and not doubted
+        if outcome not in (one.said, "unknown") or oddity != one.oddity or sure:
+            one.said, one.oddity, one.doubted = outcome, oddity, doubted
             one.exchange = self._failed(one)
             found.append(one)
 

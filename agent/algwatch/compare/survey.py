@@ -139,6 +139,9 @@ class Survey:
         quality = Quality()
         quality.late = late
         if not all(self._messages):
+            for side in (LAN, WAN):
+                if self._messages[1 - side] and not (self._messages[side] or self._cut[side]):
+                    quality.silent = side
             return quality
         shared = self._shared()
         quality.pairs = len(shared)

@@ -89,6 +89,12 @@ class Waiting:
     def is_unsolicited(self, copy: Sighting) -> bool:
         return copy.side == WAN and self._unsolicited is not None and self._unsolicited.sent(copy)
 
+    def is_sent(self, copy: Sighting) -> bool:
+        """True if this message of the WAN side goes to a host that phones here send to."""
+        ends = copy.packed_ends
+        known = self._unsolicited.known if self._unsolicited is not None else ()
+        return ends[16:32] in known and ends[:16] not in known
+
     def copies(self) -> list[Sighting]:
         """Sightings without their other copy yet, oldest first."""
         both = [copy for side in self.queues for copy in side if not copy.paired]

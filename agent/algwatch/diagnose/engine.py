@@ -21,6 +21,8 @@ from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import BEFORE, Known
+from algwatch.diagnose.neighbour import share
+from algwatch.diagnose.recapture import again
 from algwatch.diagnose.rules import RULES
 from algwatch.diagnose.subject import CALL, CAPTURE, LINE, SUBJECTS, Event
 
@@ -134,6 +136,9 @@ class Engine:
                     meter.found += len(fresh)
                     news += fresh
                     for finding in fresh:
+                        share(finding, thing, known)
+                        if finding.where == "unknown" and finding.cause == cause.UNKNOWN:
+                            finding.next_step = finding.next_step or again(known.capture)
                         if self._is_refutable(finding):
                             self._hold(finding, thing)
             if subject in _SHOWS_MORE and self.held:

@@ -169,6 +169,20 @@ class Known:
         """See compare/asked.py."""
         return request_of(response, self._comparison.sides)
 
+    def is_elsewhere(self, request: Sighting) -> bool:
+        """True if the WAN address and port that this request came to is of no phone seen here, and
+        sends to its source: see OwnFlows.elsewhere."""
+        if self.mapping(request.destination, request.source) is not None:
+            return False
+        ends = request.packed_ends
+        of_here = self.line_of(ends[16:32], ends[:16]) is not None
+        return not of_here and self._captured.own.is_elsewhere(request)
+
+    def neighbour(self, call: int, method: int, response: bool) -> str:
+        """The LAN host other than the phone that sent a message of this kind in this call (hash of
+        the Call-ID), which did not leave the router; "" without one."""
+        return self._comparison.beside.get((call, method, response)) or ""
+
     def call(self, copy: Sighting) -> Call | None:
         """The call of a message, by its Call-ID."""
         return self._comparison.calls.table.get(copy.row[CALL])

@@ -128,7 +128,8 @@ def _stopped(call: Call, near: SessionTimer, inside: bool, known: Known) -> Read
     if "INVITE" not in call.unpaired and "UPDATE" not in call.unpaired:
         return _unplaced(near)
     if inside:
-        return Reading("router", cause.ROUTER, "the phone's refresh never left the router")
+        kept = misrouted.over_tcp(near.tried) if near.tried is not None else None
+        return kept or Reading("router", cause.ROUTER, "the phone's refresh never left the router")
     what = "the far end's refresh came to this router and was given to no phone"
     return misrouted.given_to_no_phone(near.tried, known, what)
 
@@ -137,8 +138,10 @@ def _answer_lost(call: Call, lan: SessionTimer, wan: SessionTimer) -> Reading:
     """One side saw the refresh answered, and the other did not."""
     if not ({"2xx INVITE", "2xx UPDATE"} & call.unpaired.keys()):
         return _unplaced(lan)
-    on, to = ("WAN", "LAN") if wan.at > lan.at else ("LAN", "WAN")
-    return Reading("router", cause.ROUTER, (
+    newer = wan if wan.at > lan.at else lan
+    on, to = ("WAN", "LAN") if newer is wan else ("LAN", "WAN")
+    kept = misrouted.over_tcp(newer.answer) if newer.answer is not None else None
+    return kept or Reading("router", cause.ROUTER, (
         f"the 2xx to its refresh came to the {on} side of this router and never left to the {to}"
     ))  # fmt: skip
 

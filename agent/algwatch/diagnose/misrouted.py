@@ -12,10 +12,12 @@ from algwatch.compare.crossing import SHORTEST, Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import SEGMENT, SILENT
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.target import same_endpoint
 from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import UDP
 
 
 class Reading:
@@ -360,6 +362,18 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
     return Reading("router", why, f"{what}: {others}")
 
 
+def over_tcp(request: Sighting) -> Reading | None:
+    """The reading of a request on one side alone, over TCP, which sends it again until its receiver
+    has it: nothing shows that the router has kept it. None over UDP."""
+    if request.ends.proto == UDP:
+        return None
+    other = "WAN" if request.side == LAN else "LAN"
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it came over TCP, which loses nothing on the way: the capture of the {other} lost it, or "
+        "a program on this router, or a host in a network that was not captured, has the connection"
+    ), step=SEGMENT)  # fmt: skip
+
+
 def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Reading:
     """The reading of a request that came to this router and went no further. request: its WAN copy;
     what: this event in words."""
@@ -370,6 +384,10 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
         return Reading("router", cause.NAT_TIMEOUT, (
             f"{what}, as nothing had used the mapping of {line.phone} for {idle / SECOND:.0f} s"
         ), line.name)  # fmt: skip
+    if known.is_elsewhere(request):
+        return elsewhere(request)
+    if (kept := over_tcp(request)) is not None:
+        return kept
     phone, far = request.packed_ends[16:32], request.packed_ends[:16]
     entry = known.mapping(request.destination, request.source)
     open_ = entry is not None and _was_open(request, entry, known)
@@ -386,6 +404,15 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
                 f"{what}, as its mapping is gone: the phone leaves with port {port_of(key)} since"
             ))  # fmt: skip
     return Reading("router", cause.ROUTER, what)
+
+
+def elsewhere(request: Sighting) -> Reading:
+    """The reading of a request for somebody whom the LAN side does not show."""
+    ends = request.ends
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it came to {ends.receiver}, which sends to {ends.src} past the LAN side: a phone in a "
+        "network that was not captured, or a program on this router"
+    ), step=SILENT[LAN])  # fmt: skip
 
 
 def _was_open(request: Sighting, entry: Entry, known: Known) -> bool:

@@ -15,7 +15,8 @@ from algwatch.compare.crossing import SHORTEST
 from algwatch.compare.line import REWRITTEN
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.misrouted import Reading, elsewhere, over_tcp
+from algwatch.diagnose.recapture import SILENT
 from algwatch.sip.message import Address, Message
 from algwatch.sip.target import same_endpoint
 
@@ -118,6 +119,11 @@ def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:
 def reading(call: Call, known: Known) -> Reading | None:
     """The reason the router let in no INVITE for this phone; None without proof, or if it was to
     let it in."""
+    undelivered = silence.undelivered(call, known.capture)
+    if undelivered is not None and known.is_elsewhere(undelivered.entered):
+        return elsewhere(undelivered.entered)
+    if undelivered is not None and (kept := over_tcp(undelivered.entered)) is not None:
+        return kept
     found = owner(call, known)
     if found is None:
         return _unmapped(call, known)
@@ -161,6 +167,11 @@ def _other_port(found: Owner, host: str, port: int, mapped: str, mapped_port: in
     came, at = address.joined(host, port), address.joined(mapped, mapped_port)
     what = f"it came to {came}, and the phone is at {at}"
     far, near = found.agreed.far, found.agreed.near
+    if far is not None and len(far.contacts) > len(far.own):
+        return Reading("unknown", cause.UNKNOWN, (
+            f"{what}, but the registrar has other Contacts of its account, so the call may be for "
+            "another phone"
+        ), step=SILENT[LAN])  # fmt: skip
     shown = far.own[0] if far is not None and far.own else None
     if shown is not None and (shown.port or 5060) == port and near.own:
         if same_endpoint(near.own[0], shown):

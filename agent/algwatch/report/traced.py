@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from algwatch.base.address import ipv4, text
 from algwatch.base.native.layout import INVITE, REGISTER, ROW_SDP
+from algwatch.base.packet import SIDE_NAMES
 from algwatch.base.report import Report
 from algwatch.base.sighting import AT, BITS, CALL, METHOD, Sighting
 from algwatch.base.table import Table
@@ -82,9 +83,9 @@ class Chosen:
     def add_pairs(self, pairs: dict[Pair, None]) -> None:
         _add(self.pairs, pairs)
 
-    def add_beside(self, pairs: dict[Pair, None]) -> None:
+    def add_beside(self, pairs: dict[Pair, None], anyway: bool) -> None:
         hosts = {host for pair in self.pairs for host in _halves(pair)}
-        if any(host in hosts for _, pair in pairs for host in _halves(pair)):
+        if anyway or any(host in hosts for _, pair in pairs for host in _halves(pair)):
             _add(self.beside, pairs)
 
     def during(self, at: int) -> bool:
@@ -133,8 +134,9 @@ class Traced:
         elif isinstance(report, RegistrationSummary) and _failed(report):
             self._dead.add(report.call_id, True)
 
-    def chosen(self, word: str) -> Chosen:
-        """word: a part of a Call-ID, or the id of a rule; "" for all hurt calls and lines."""
+    def chosen(self, word: str, everybody: bool = False) -> Chosen:
+        """word: a part of a Call-ID, or the id of a rule; "" for all hurt calls and lines.
+        everybody: all hosts are beside these, because any may show what the capture lacks."""
         chosen = Chosen()
         traces: dict[int, _Trace] = {}
         ids = [] if word else list(self._dead)
@@ -145,6 +147,8 @@ class Traced:
                     ids.append(one.call_id)
                 if one.line in self._lines:
                     chosen.add_pairs(self._lines[one.line])
+                elif one.call_id not in self._by_id:
+                    chosen.add_pairs(dict.fromkeys(_ends_of(one.evidence)))
         if word:
             ids += [call_id for call_id in self._by_id if word in call_id]
         for call_id in ids:
@@ -154,7 +158,7 @@ class Traced:
         for trace in traces.values():
             chosen.add(trace)
         for pairs in self._lines.values() if chosen.pairs else ():
-            chosen.add_beside(pairs)
+            chosen.add_beside(pairs, everybody)
         return chosen
 
     def _name(self, trace: _Trace, copy: Sighting) -> None:
@@ -191,9 +195,17 @@ def _remember(known: dict[K, None], found: list[K]) -> None:
 
 
 def _pair(copy: Sighting) -> Pair:
-    packed = copy.packed_ends
+    return copy.side, _hosts_of(copy.packed_ends)
+
+
+def _hosts_of(packed: bytes) -> bytes:
     size = 4 if packed[47] == 4 else 16
-    return copy.side, packed[:size] + packed[16 : 16 + size]
+    return packed[:size] + packed[16 : 16 + size]
+
+
+def _ends_of(proof: list[Evidence]) -> list[Pair]:
+    """One side alone has no line."""
+    return [(SIDE_NAMES.index(one.side), _hosts_of(one.ends)) for one in proof if one.ends]
 
 
 def _hosts(crossing: Crossing) -> tuple[str, str]:

@@ -30,13 +30,14 @@ ENDLESS = 3  # challenges without a 2xx: without credentials, with them, with fr
 class Registration:
     """call: hash of the Call-ID; side. transaction: of the latest REGISTER; failed: of the latest
     failed one, with its request and response; status: of the latest final response, 0 without one;
-    silent: Timer F of the latest one has passed. accepted_at: ns, the latest 2xx. rounds:
+    silent: Timer F of the latest one has passed; missed: REGISTERs in a row without any response.
+    accepted_at: ns, the latest 2xx. rounds:
     challenges since the last 2xx, silence or other refusal; brief: other refusals in RETRIED since
     the last 2xx. hasty: REGISTERs in a row within HASTY of a 2xx. waited: ns, from the latest
     challenge to the next REGISTER. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "rounds", "side",
-                 "silent", "started_at", "status", "transaction", "unsolicited",
+    __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "missed", "rounds",
+                 "side", "silent", "started_at", "status", "transaction", "unsolicited",
                  "waited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
@@ -46,7 +47,7 @@ class Registration:
         self.transaction = transaction
         self.failed: Transaction | None = None
         self.status = self.rounds = self.brief = self.accepted_at = self.hasty = 0
-        self.waited = 0
+        self.waited = self.missed = 0
         self.silent = False
         self.unsolicited = transaction.unsolicited
 
@@ -120,6 +121,7 @@ class Registrations:
                 return None
             r.failed = t
             r.silent = True
+            r.missed += 1
         else:
             return None
         return r, code
@@ -130,6 +132,7 @@ class Registrations:
         r.last_at = row[AT]
         r.status = status
         r.silent = False
+        r.missed = 0
         if status in CHALLENGES:
             r.rounds += 1
         elif status in RETRIED:

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 from craft import (
     LADDER_2XX,
+    LADDER_INVITE,
     LADDER_REQUEST,
+    START,
     House,
     Incoming,
     Outgoing,
+    Packet,
+    answer,
+    frame,
     incoming_call,
     outgoing_call,
     register,
     request,
 )
 
-from cases.case import ALG, case
+from cases.case import ALG, DLG, case
 
 SECOND = "203.0.113.6"  # another host of the provider
 PEER = "192.0.2.200"  # the far end itself
@@ -117,3 +122,88 @@ def _() -> House:
         house.into(5 + after, made, sport=5070, lan=False)
     register(house, 70, n=2)
     return house
+
+
+# ---- a host beside the phone, which may be the phone itself under another address ----
+
+
+def _beside(house: House, at: float, payload: bytes) -> None:
+    """Another host of the LAN sends this to the provider, and the router stops it."""
+    when = (START * 1_000_000 + round(at * 1_000_000)) * 1000
+    ident = 0x7000 + len(house.lan)
+    made: Packet = (
+        when, frame(payload, "192.168.1.66", 5060, house.provider, 5060, 64, ident)
+    )  # fmt: skip
+    house.lan.append(made)
+
+
+def _acknowledged(method: str) -> House:
+    """The 2xx of a call comes again and again, and a host beside the phone sends this."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    made = call._request(method, 1, call.far_contact.strip("<>"), f";tag={call._tag}")
+    for after in (0, *LADDER_2XX):
+        call.ok(2 + after)
+        _beside(house, 2.02 + after, made)
+    call.far_bye(34)
+    register(house, 70, n=2)
+    return house
+
+
+@case("dlg001-acknowledged-by-a-host-beside", [("DLG001", "unknown", "observed")], ALG,
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone seems to send no ACK. A host beside it does, and the router stops that: the phone
+    has two addresses, or somebody forges."""
+    return _acknowledged("ACK")
+
+
+@case("dlg001-near-miss-bye-of-a-host-beside", [("DLG001", "phone", "observed")], ALG,
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """A host beside the phone sends something that the phone does not owe: it sent no ACK."""
+    return _acknowledged("BYE")
+
+
+@case("txn001-answered-by-a-host-beside", [("TXN001", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """An INVITE comes to a phone, and a host beside it rings and accepts."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "one@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(5 + after)
+        for later, status in ((0.1, 180), (0.2, 200)):
+            made = answer(status, call.delivered, to_tag="b", contact="<sip:100@192.168.1.66>")
+            _beside(house, 5 + after + later, made)
+    register(house, 70, n=2)
+    return house
+
+
+def _asked(method: str) -> House:
+    house = House()
+    register(house, 0)
+    made = request(method, f"sip:100@{house.public}", via="203.0.113.5:5060",
+                   branch="z9hG4bKasked", call_id="asked@provider", cseq=3)  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        _beside(house, 5.05 + after, answer(200, house.into(5 + after, made), to_tag="b"))
+    register(house, 70, n=2)
+    return house
+
+
+@case("txn003-answered-by-a-host-beside", [("TXN003", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=[])  # fmt: skip
+def _() -> House:
+    """A text message comes to a phone, and a host beside it takes it."""
+    return _asked("MESSAGE")
+
+
+@case("txn003-notify-answered-by-a-host-beside", [("TXN003", "unknown", "latent")], [*DLG, *ALG],
+      outcomes=[], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same with a NOTIFY."""
+    return _asked("NOTIFY")

@@ -193,11 +193,12 @@ def _() -> House:
     return house
 
 
-@case("reg006-mapping-of-tcp", [("REG006", "router", "observed")], ["REG005", *DLG],
+@case("reg006-mapping-of-tcp", [("REG006", "unknown", "observed")], ["REG005", *DLG],
       outcomes=["unanswered"])  # fmt: skip
 def _() -> House:
     """An INVITE comes to the WAN side on a TCP connection that was at rest for two minutes, and to
-    no phone. A router keeps such connections for hours, so no timeout of UDP is why."""
+    no phone. A router keeps such connections for hours, so no timeout of UDP is why. TCP does not
+    send it again, so somebody has it: nothing shows that the router stopped it."""
     house, other = House(), House(phone="192.168.1.11", wan_port=40011)
     register(house, 0)
     made = _over_tcp(house)
@@ -207,6 +208,38 @@ def _() -> House:
     made.send("wan", at, False, data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP"))
     register(other, 200)
     house.lan, house.wan = made.lan + other.lan, made.wan + other.wan
+    return house
+
+
+@case("reg006-lost-by-the-lan-capture-over-tcp", [("REG006", "unknown", "observed")], DLG,
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """The LAN capture lost the segment of an INVITE, and TCP goes on long after it."""
+    house = House()
+    register(house, 0)
+    Incoming(house, "lost@tcp").invite(10)
+    register(house, 90, n=2)
+    register(house, 150, n=3)
+    made = _over_tcp(house)
+    house.lan = [one for one in made.lan if not one[1][54:].startswith(b"INVITE")]
+    house.wan = made.wan
+    return house
+
+
+@case("reg006-new-connection-over-tcp", [("REG006", "unknown", "observed")], DLG,
+      outcomes=["unanswered"])  # fmt: skip
+def _() -> House:
+    """An INVITE comes on a TCP connection that the provider has opened: without somebody who took
+    the connection there would be no data on it, so it was not the NAT that refused it."""
+    house = House(wan_port=40010)
+    register(house, 0)
+    caller = House()
+    Incoming(caller, "new@tcp").invite(10, sport=45000, wan_port=5060, lan=False)
+    ((at, data),) = caller.wan
+    payload = data[42:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+    register(house, 60, n=2)
+    sent = tcp_frame(payload, house.provider, 45000, house.wan_ip, 5060, 1)
+    house.wan.append((at, sent[:22] + b"\x3c" + sent[23:]))
     return house
 
 

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
+from algwatch.diagnose.recapture import HOW
 from algwatch.report.render.sentences import listed, several
 
-# The later fragments of a large message have no ports (RFC 791 section 3.2).
-HOW = "tcpdump -i any -s 0 -w FILE 'port 5060 or ip[6:2] & 0x1fff != 0'"
 NAMED = 5  # kinds of packets
 KINDS = {"tls": "of TLS", "stun": "of STUN", "fragments": "in fragments", "not_ip": "not IP",
          "other": "of other kinds"}  # fmt: skip

@@ -17,6 +17,7 @@ from algwatch.base.table import Table
 from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.recapture import HOW
 from algwatch.report.render import status
 from algwatch.report.render.grades import (
     DEAD,
@@ -32,7 +33,7 @@ from algwatch.report.render.grades import (
     Tally,
     graded,
 )
-from algwatch.report.render.nothing_read import HOW, nothing_read
+from algwatch.report.render.nothing_read import nothing_read
 from algwatch.report.render.sentences import (
     Brief,
     listed,
@@ -105,7 +106,8 @@ class Verdict:
         self._advice = InForce(ADVICE)
         self._by_kind = by_kind(self)
         self._findings: dict[str, Table[str, Brief]] = {
-            HURTS: Table(KEPT), "latent": Table(KEPT), "capture": Table(KEPT)
+            HURTS: Table(KEPT), "latent": Table(KEPT), "capture": Table(KEPT),
+            "aside": Table(KEPT),
         }  # fmt: skip
 
     @property
@@ -126,8 +128,8 @@ class Verdict:
             kind = HURTS
         elif finding.harm == "latent":
             kind = "latent"
-        elif finding.cause == cause.CAPTURE and finding.severity == "warning":
-            kind = "capture"
+        elif finding.cause == cause.CAPTURE:
+            kind = "capture" if finding.severity == "warning" else "aside"
         else:
             return
         self._findings[kind].add(finding.key, Brief(finding))
@@ -182,6 +184,9 @@ class Verdict:
         if self.state == CANNOT_TELL:
             steps += [_look(f, one_sided) for f in symptoms[:1]]
         self.next = next((step for step in steps if step), "")
+        if self.next in (BOTH, AGAIN, UNTIL):  # a fault of this capture says how
+            faults = self._findings["capture"].values()
+            self.next = next((f.next_step for f in faults if f.next_step), self.next)
         if self.state != FINE and counts["capture"].get("sip_messages"):
             self.alg = self._on_alg(bool(counts["crossings"].get("paired")))
 
@@ -228,7 +233,15 @@ class Verdict:
         alone = list({f.call_id or str(id(f)): f for f in symptoms[::-1]}.values())[::-1]
         reasons = [(f.summary, f.next_step or _look(f, one_sided)) for f in causes + alone]
         told = frozenset(f.call_id for f in found)
-        return reasons + self.calls.reasons(DEAD, told) + self.registrations.reasons(DEAD, told)
+        reasons += self.calls.reasons(DEAD, told) + self.registrations.reasons(DEAD, told)
+        return reasons + self._hiding(reasons) if reasons else []
+
+    def _hiding(self, reasons: list[Reason]) -> list[Reason]:
+        """The faults of the capture, those that change no verdict only if they hide the place."""
+        steps = {step for _, step in reasons if step}
+        asides = [f for f in self._findings["aside"].values() if f.next_step in steps]
+        faults = [*self._findings["capture"].values(), *asides]
+        return [(f.summary, f.next_step) for f in faults]
 
     def _doubts(self, counts: dict[str, dict[str, int]]) -> list[Reason]:
         """Reasons to trust neither an all-clear nor a finding of this capture."""

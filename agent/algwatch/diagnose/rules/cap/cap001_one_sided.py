@@ -2,7 +2,8 @@
 """CAP001: only one side has SIP.
 
 What it sees
-    Messages on the LAN or on the WAN side of the router, and none on the other.
+    Messages on the LAN or on the WAN side of the router, and none on the other. If a capture of the
+    other side was given, it holds no SIP: then the question is why.
 
 Why it breaks calls
     It does not. But only two copies show the router's changes to a message, so every rule that
@@ -27,6 +28,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import SILENT
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 from algwatch.sip.timers import TIMER_B
@@ -53,12 +55,24 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     assert first is not None
     name = f"the {SIDE_NAMES[side].upper()}" if side in (LAN, WAN) else "one"
     count = capture.sip[side]
+    quality = capture.quality
+    if quality is not None and quality.silent is not None:
+        no, has = (SIDE_NAMES[one].upper() for one in (quality.silent, 1 - quality.silent))
+        yield RULE.finding(
+            "unknown", "none",
+            f"The {no} capture holds no SIP, and the {has} capture has {_messages(count)}: it was "
+            "taken at another interface, VLAN or port than these messages use, or nothing of them "
+            f"came there. The {has} side is judged alone.",
+            [evidence(first, "a message on this side", f"its copy on the {no} side")],
+            "capture", severity="warning", next_step=SILENT[quality.silent],
+        )  # fmt: skip
+        return
     if capture.two_networks:
         yield RULE.finding(
             "unknown", "none",
-            f"No message is on two sides ({count} messages, some between hosts of the LAN and some "
-            "between public addresses): a PBX, SBC or proxy on the router has calls of its own on "
-            "either side. Rules that compare two copies stay silent.",
+            f"No message is on two sides ({_messages(count)}, some between hosts of the LAN and "
+            "some between public addresses): a PBX, SBC or proxy on the router has calls of its "
+            "own on either side. Rules that compare two copies stay silent.",
             [evidence(first, "a message on one side", "its copy on the other side of the router")],
             "capture",
             next_step="Read each call by itself: the PBX makes its messages anew, so there are no "
@@ -67,9 +81,13 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         return
     yield RULE.finding(
         "unknown", "none",
-        f"Only {name} side has SIP ({count} {'message' if count == 1 else 'messages'}): rules that "
+        f"Only {name} side has SIP ({_messages(count)}): rules that "
         "compare the LAN with the WAN copy stay silent.",
         [evidence(first, "a message on this side", "its copy on the other side of the router")],
         "capture",
         next_step="Capture the LAN bridge and the WAN device of the router at the same time.",
     )  # fmt: skip
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"

@@ -38,6 +38,7 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.gaps import Gaps
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import GAPS, ONE_WAY, RING
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CAPTURE
 
@@ -73,8 +74,7 @@ def _one_way(side: int, known: Known) -> Finding:
         proof = evidence(example, "one direction", "both directions")
     return RULE.finding(
         "unknown", "none", text, [proof], f"capture/{name}/one-way",
-        next_step="Capture again without src or dst in the filter: host ADDRESS takes both "
-        "directions.",
+        next_step=ONE_WAY,
     )  # fmt: skip
 
 
@@ -96,10 +96,10 @@ def _gaps(side: int, gaps: Gaps, example: Sighting) -> Finding:
 def _lost(side: int, count: int, gaps: int, until: int) -> Finding:
     dropped, name = count - gaps, SIDE_NAMES[side]
     what = f"{dropped} packets found no room in the ring"
-    step = "Give the capture ring more memory (ring_bytes)."
+    step = RING
     if not dropped:
         what = f"TCP goes on {times(gaps)} behind bytes that were not captured"
-        step = "Capture again with more memory (tcpdump -B), or on the router itself."
+        step = GAPS
     of = f" of the {name.upper()}" if side in (LAN, WAN) else ""
     least = 10 ** (len(str(count)) - 1)  # said again at ten times as much, not each second
     return RULE.finding(

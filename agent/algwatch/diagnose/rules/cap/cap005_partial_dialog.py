@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import SHORT
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 
@@ -54,5 +55,5 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         f"The capture does not hold whole calls: {' and '.join(said)}. "
         "Nothing in them is called missing.",
         proof, "capture",
-        next_step="Capture from before the call until 32 s after its last message.",
+        next_step=SHORT,
     )  # fmt: skip

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from algwatch.base.host import HARDWARE
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import OFFLOAD
 from algwatch.diagnose.rule import Rule
 from algwatch.diagnose.subject import CAPTURE
 
@@ -50,6 +51,5 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         [Evidence("unknown", host.at / 1e9, "flow_offloading_hw is on in /etc/config/firewall",
                   "off while algwatch watches", b"")],
         "offload",
-        next_step="Turn hardware offload off: uci set firewall.@defaults[0].flow_offloading_hw=0, "
-        "uci commit firewall, service firewall restart.",
+        next_step=OFFLOAD,
     )  # fmt: skip

@@ -30,6 +30,7 @@ from algwatch.compare.clock_offset import Offset
 from algwatch.compare.quality import Quality
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import ONE_CLOCK
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 from algwatch.sip.timers import SECOND, WINDOW
@@ -84,7 +85,7 @@ def _finding(text: str, expected: str, quality: Quality, mended: bool) -> Findin
         ]
     return RULE.finding(
         "unknown", "none", text, proof, "capture", severity="info" if mended else "",
-        next_step="" if mended else "Capture both sides on the router itself, which has one clock.",
+        next_step="" if mended else ONE_CLOCK,
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from algwatch.compare.quality import Quality
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import ONE_ROUTER
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 
@@ -56,7 +57,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         proof = [Evidence("unknown", 0.0, text, expected, b"")]
     yield RULE.finding(
         "unknown", "none", text, proof, "capture",
-        next_step="Capture the LAN bridge and the WAN device of one router at the same time.",
+        next_step=ONE_ROUTER,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import WHOLE
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 
@@ -47,5 +48,5 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         f"{number} SIP {were} not captured whole (the snap length of the capture is too short): "
         "nothing is concluded from what is cut, and no message is called missing.",
         [evidence(example, "a message that is cut", "all of it")], "capture",
-        next_step="Capture whole packets: tcpdump -s 0 -w FILE.",
+        next_step=WHOLE,
     )  # fmt: skip

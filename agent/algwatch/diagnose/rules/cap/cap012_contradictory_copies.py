@@ -29,6 +29,7 @@ from collections.abc import Iterator
 
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import SENDER
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 
@@ -49,5 +50,5 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         "claim to be the same message: somebody sends forged copies, or a device changes what it "
         "repeats. Nothing is concluded from them.",
         [evidence(example, "one of the packets that contradict each other", "one packet")],
-        "capture", next_step="Look at the MAC addresses which host sends these packets.",
+        "capture", next_step=SENDER,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.compare.quality import Quality
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.recapture import SHORT
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CAPTURE
 
@@ -58,7 +59,7 @@ def check(_: None, known: Known) -> Iterator[Finding]:
         f"{what[0].upper()}{what[1:]}: messages crossed the router meanwhile. They are judged by "
         "the side that shows them, and what the router did with them is not known.",
         proof, "capture",
-        next_step="Start both captures before the call and stop them 32 s after its last message.",
+        next_step=SHORT,
     )  # fmt: skip
 
 

@@ -71,10 +71,13 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
     t, step = exchange.entered, ""
+    doubted = outcome == "unanswered" and registered.doubted
     if outcome == "unanswered" and (exchange.settled or known.unseen(exchange)):
         return
     if outcome == "unanswered":
-        reading = renamed.response_unmatched(registered) or request_reading(exchange, known)
+        reading = renamed.response_unmatched(registered) or request_reading(
+            exchange, known, registered.doubted
+        )
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         if reading.cause == cause.UNKNOWN and exchange.outbound and exchange.left is None:
             drops = dropped_for(Message(exchange.request.payload))[1]
@@ -109,11 +112,18 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     line = exchange.line.name if exchange.line is not None else ""
     step = step or reading.step
     yield RULE.finding(
-        reading.where, "none" if reading.cause == cause.CAPTURE else "observed",
+        reading.where, _harm(reading, doubted),
         f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
         f"{registered.call_id}/{outcome}", cause=reading.cause, call_id=registered.call_id,
         line=line, next_step=step, severity=severity(reading),
+        symptom=doubted,
     )  # fmt: skip
+
+
+def _harm(reading: Reading, doubted: bool) -> str:
+    if reading.cause == cause.CAPTURE:
+        return "none"
+    return "latent" if doubted else "observed"
 
 
 def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ from algwatch.compare.call import Call
 from algwatch.diagnose import cause, not_let_in
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.misrouted import Reading, over_tcp
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.diagnose.wrong_phone import misdirected
@@ -67,6 +67,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if line is not None and idle:
         return  # REG005
     so = f"no mapping of that port towards {ends.src} was seen"
+    if (kept := over_tcp(invite)) is not None and not known.is_elsewhere(invite):
+        yield _not_let_in(call, known, kept)
+        return
     if crossing.mapping is not None:
         seconds = (invite.row[AT] - crossing.used_at) / SECOND
         so = f"its mapping was used {seconds:.0f} s before"
@@ -105,7 +108,7 @@ def _from_elsewhere(call: Call, owner: not_let_in.Owner) -> Finding:
 def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
     wan = call.unpaired["INVITE"].wan
     assert wan is not None
-    owner = not_let_in.owner(call, known)
+    owner = None if missed.step else not_let_in.owner(call, known)
     proof = [
         evidence(
             wan,
@@ -119,7 +122,7 @@ def _not_let_in(call: Call, known: Known, missed: Reading) -> Finding:
         missed.where, "observed",
         f"The INVITE of {wan.ends.src} was given to no phone: {missed.what}.",
         # Nothing of it crossed: it may have another sender than the provider, so it has no line.
-        proof, call.call_id, cause=missed.cause, call_id=call.call_id,
+        proof, call.call_id, cause=missed.cause, call_id=call.call_id, next_step=missed.step,
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
+        next_step=reading.step,
         # No other rule tells of a provider that responds from where no phone has sent anything.
         symptom=reading.cause != cause.NAT_TIMEOUT
         and not (heard and reading.cause == cause.PROVIDER),

@@ -54,12 +54,13 @@ from algwatch.diagnose import (
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.recapture import GAPS
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_FAULT
-from algwatch.sip.transaction import DEAF
+from algwatch.sip.transaction import DEAF, UDP
 
 RULE = Rule(
     "TXN003", "request-failed", "warning", TRANSACTION,
@@ -93,7 +94,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if exchange.asked is not None and exchange.asked.answered:
         return
     reading = request_reading(exchange, known)
-    harm = "observed" if exchange.method in CRITICAL else "latent"
+    unsure = reading.step == GAPS
+    harm = "observed" if exchange.method in CRITICAL and not unsure else "latent"
     if reading.cause == cause.CAPTURE:
         harm = "none"
     if status:
@@ -123,7 +125,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else reading.line, next_step=reading.step,
-        symptom=harm == "latent" and exchange.method in SUBSCRIBING, severity=severity(reading),
+        symptom=unsure or (harm == "latent" and exchange.method in SUBSCRIBING),
+        severity=severity(reading),
     )  # fmt: skip
 
 
@@ -204,8 +207,9 @@ HALF_SEEN = (
 )
 
 
-def request_reading(exchange: Exchange, known: Known) -> Reading:
-    """The place an unanswered request, or its response, went to."""
+def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> Reading:
+    """The place an unanswered request, or its response, went to. doubted: nothing shows that its
+    sender misses the response."""
     if exchange.entered.finals:
         return (
             unheard.response_not_taken(exchange)
@@ -215,6 +219,10 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
                 "unknown", cause.UNKNOWN, "it does not reach its sender, or is not taken there"
             )
         )
+    if doubted and _came_once(exchange):
+        return Reading("unknown", cause.UNKNOWN, (
+            "TCP brings each message once, so nobody answered it, or the response was not captured"
+        ), step=GAPS)  # fmt: skip
     if not exchange.two_sided or exchange.outbound is None:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if exchange.request is not None and known.capture.own.is_hidden(exchange.request):
@@ -235,8 +243,9 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
     # TCP brings a message in the end: a capture may have lost its one segment.
     over_tcp = exchange.request is not None and exchange.request.row[BITS] & ROW_TCP
     if left is None:
-        if over_tcp:
-            return Reading("unknown", cause.UNKNOWN, "nobody answered it")
+        if over_tcp and exchange.request is not None:
+            kept = misrouted.over_tcp(exchange.request) if exchange.unpaired else None
+            return kept or Reading("unknown", cause.UNKNOWN, "nobody answered it")
         if exchange.unpaired and not exchange.outbound:
             return misrouted.given_to_no_phone(
                 exchange.request, known, "it reached this router and was given to no phone"
@@ -270,6 +279,16 @@ def request_reading(exchange: Exchange, known: Known) -> Reading:
     return misrouted.wrong_source(left.request, known) or Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _came_once(exchange: Exchange) -> bool:
+    """Over TCP, and neither side shows a response; on both sides if there are two."""
+    request, left = exchange.request, exchange.left
+    if request is None or request.ends.proto == UDP or exchange.entered.requests > 1:
+        return False
+    if exchange.two_sided and left is None:
+        return False
+    return left is None or not (left.finals or left.provisional_at)
 
 
 def _went_elsewhere(exchange: Exchange, call: Call | None) -> Reading | None:

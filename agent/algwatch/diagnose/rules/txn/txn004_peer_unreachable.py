@@ -77,7 +77,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
             key, cause=cause.UNKNOWN, call_id=exchange.call_id, line=name,
         )  # fmt: skip
     elif asked.down and not exchange.status:
-        reading = request_reading(exchange, known)
+        reading = request_reading(exchange, known, doubted=False)
         if reading.cause == cause.CAPTURE:
             return
         yield RULE.finding(
