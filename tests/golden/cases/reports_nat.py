@@ -71,6 +71,19 @@ def _() -> House:
     return _watched(3, 3, 60)
 
 
+@case("reg006-near-miss-trunk-never-registers", must_not=["REG006", "TXN001", *NO],
+      outcomes=["completed", "unanswered", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A trunk that neither registers nor asks with OPTIONS: one call comes by the port forward, the
+    next one does not. Scanners call so as well, so nobody is blamed, and there is no all-clear."""
+    house = House(phone="192.168.1.18")
+    incoming_call(house, 1, "before@provider", fixed_contact=f"sip:gw@{house.public}")
+    call = Incoming(house, "dead@provider")
+    for after in (0, *LADDER_INVITE):
+        call.invite(80 + after, lan=False)
+    return later(house, 150)
+
+
 # ---- BYEs that name no call ----
 
 
