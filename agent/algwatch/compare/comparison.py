@@ -40,6 +40,7 @@ from algwatch.compare.path import Path
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.silence import Silences, note_too_late
+from algwatch.compare.stray_byes import StrayByes
 from algwatch.compare.strays import Strays
 from algwatch.compare.subscribed import Subscriptions
 from algwatch.compare.summary import CallSummary, RegistrationSummary
@@ -73,12 +74,15 @@ class Comparison:
         self._unsolicited = unsolicited
         self.sides = [Side(side, limits.transactions, limits.calls, more, meet[side])
                       for side in range(3)]  # fmt: skip
+        if unsolicited is not None:
+            self.sides[LAN].qualify.met = unsolicited.watches
         self.mappings = Mappings(more)
         self.pairing = Pairing(self.mappings, limits.pairs, unsolicited) if two_sided else None
         for which in (LAN, WAN):
             self.sides[which].transactions.weighs = two_sided
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
+        self.stray_byes = StrayByes()
         self.captured = Captured(two_sided)
         room = (memory or limits.memory) if two_sided else 0
         self._doubts = Doubts(self.calls, self.sides, room, self._heard)
@@ -344,6 +348,7 @@ class Comparison:
         for side in self.sides:
             self._heard(side, side.advance(min(now, self._until[side.side])))
         news.exchanges = self._exchanges.changed(self.sides, now)
+        self.stray_byes.feed(news.exchanges)
         news.paths = self._losses.feed()
         # In a file the call ends a moment later: only a live run is warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]

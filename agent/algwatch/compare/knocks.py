@@ -44,7 +44,11 @@ class Knocks:
                 for r in one.seen:
                     r.unsolicited = True
         news.registered = [one for one in news.registered if not one.unsolicited]
-        news.exchanges = [one for one in news.exchanges if not self._is_one(one.request, clients)]
+        news.exchanges = [
+            one for one in news.exchanges
+            if (one.asked is not None and one.asked.is_watch)
+            or not self._is_one(one.request, clients)
+        ]  # fmt: skip
 
     def _is_one(self, request: Sighting | None, clients: dict[str, set[str]]) -> bool:
         if request is None or request.packed_ends[:16] in self._answered:

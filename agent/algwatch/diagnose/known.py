@@ -221,6 +221,10 @@ class Known:
             return None
         return renamed(wanted, self._comparison.calls.latest(MOST_CALLS), inside)
 
+    def other_name(self, bye: Sighting) -> bytes:
+        """See StrayByes.of_other_end."""
+        return self._comparison.stray_byes.of_other_end(bye)
+
     def began_before(self, copy: Sighting) -> bool:
         """True if the call of a message is followed, and its beginning was not captured."""
         call = self._comparison.calls.table.get(copy.row[CALL])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.compare.media import DEAD, Media
-from algwatch.diagnose import audio
+from algwatch.diagnose import silent
 from algwatch.diagnose.known import Known
 
 NEXT = (
@@ -15,7 +15,7 @@ NEXT = (
 )
 
 
-def dead(media: Media, known: Known) -> list[audio.Dead]:
+def dead(media: Media, known: Known) -> list[silent.Dead]:
     """The RTP of the phone goes to the WAN address of its own router, and none comes back. Such RTP
     never crosses the WAN side, so this side need not show any."""
     pair, far = media.call.flow_pair, media.far(LAN)
@@ -26,7 +26,7 @@ def dead(media: Media, known: Known) -> list[audio.Dead]:
     out, back = media.outbound(LAN), media.inbound(LAN)
     if media.outbound(WAN).packets or media.inbound(WAN).packets or not out.pairs:
         return []
-    if media.until - media.since < DEAD or not audio.can_tell(media, known):
+    if media.until - media.since < DEAD or not silent.can_tell(media, known):
         return []
     if out.pairs[0][1] != far.endpoint or not media.is_alive(out) or not media.is_dead(back):
         return []
@@ -35,4 +35,4 @@ def dead(media: Media, known: Known) -> list[audio.Dead]:
         f"the phone sent {out.packets} packets to {pair.wan_host}, the address of this router "
         "itself, as it was told, and none came back: the other phone seems to be here, too"
     )
-    return [audio.Dead(to_caller, "unknown", what, [(LAN, to_caller)])]
+    return [silent.Dead(to_caller, "unknown", what, [(LAN, to_caller)], step=NEXT)]

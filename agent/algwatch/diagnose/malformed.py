@@ -115,21 +115,52 @@ def spoiled(entered: Sighting | None, left: Sighting | None) -> Reading | None:
     return Reading("router", cause.ROUTER, f"this router made it malformed: {SPOILS[made[0]]}")
 
 
+def unreadable(entered: Sighting | None, left: Sighting | None) -> Reading | None:
+    """The same, also for one that came so to this router: its receiver is right to drop it."""
+    if (made := spoiled(entered, left)) is not None:
+        return made
+    if entered is None or left is None or not are_copies(entered, left):
+        return None
+    if (entered.row[BITS] | left.row[BITS]) & ROW_TRUNCATED:
+        return None
+    stays = _of(left)
+    echoed = ECHOED if entered.row[STATUS] else ()
+    came = [name for name in _of(entered) if name in SPOILS and name in stays]
+    came = [name for name in came if name not in echoed]
+    if not came:
+        return None
+    if entered.side == LAN:
+        return Reading("phone", cause.PHONE, f"the phone sent it malformed: {SPOILS[came[0]]}")
+    return Reading(
+        "network", cause.UNKNOWN, f"it came to this router malformed: {SPOILS[came[0]]}",
+        step="Ask the provider whether it sends this message whole: if it does, a device in front "
+        "of this router (a modem, a second router) cuts or spoils it.",
+    )  # fmt: skip
+
+
 def spoiled_ack(call: Call, how: LostAck) -> Reading | None:
-    """The same for an ACK that was delivered or sent on, and for a 2xx without an ACK."""
+    """spoiled() for an ACK that was delivered or sent on, and for a 2xx without an ACK."""
+    return spoiled(*_copies(call, how))
+
+
+def unreadable_ack(call: Call, how: LostAck) -> Reading | None:
+    """unreadable() for the same."""
+    return unreadable(*_copies(call, how))
+
+
+def _copies(call: Call, how: LostAck) -> tuple[Sighting | None, Sighting | None]:
+    """Both copies of the message without which there is no ACK, as it entered and as it left."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
     if lan is None or wan is None:
-        return None
+        return None, None
     inside = call.answered_inside
     if how.how in (lost.IGNORED, lost.BEYOND):
-        copies = (wan.ack, lan.ack) if inside else (lan.ack, wan.ack)
-    elif how.how == lost.NOT_SENT and not inside:
-        copies = (wan.answer, lan.answer)
-    elif how.how in (lost.NEVER_ON_WAN, lost.UNHEARD):
-        copies = (lan.answer, wan.answer)
-    else:
-        return None
-    return spoiled(*copies)
+        return (wan.ack, lan.ack) if inside else (lan.ack, wan.ack)
+    if how.how == lost.NOT_SENT and not inside:
+        return wan.answer, lan.answer
+    if how.how in (lost.NEVER_ON_WAN, lost.UNHEARD):
+        return lan.answer, wan.answer
+    return None, None
 
 
 def _of(copy: Sighting) -> dict[str, int]:

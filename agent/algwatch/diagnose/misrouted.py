@@ -353,6 +353,9 @@ def wrong_source(request: Sighting | None, known: Known) -> Reading | None:
             f"it left with {src}, to which nothing was answered since, while {other.phone} leaves "
             f"with {other.host} and is answered: {src} may be an address that this router had "
             "before"
+        ), step=(
+            f"Look whether the router still has {src} (ip addr), and whether that line works: if "
+            "not, clear the NAT state of the phone (conntrack -D -s and its LAN address)."
         ))  # fmt: skip
     if right.translated:
         why, what = cause.STALE_NAT, f"it left with {src}, which this router no longer has"

@@ -118,6 +118,9 @@ def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sightin
     if wan.destination == source and later:
         reading = Reading("router", cause.ROUTER, (
             f"{what} from {called}, and the router has given that port to {lan.ends.dst} since"
+        ), step=(
+            "Let both phones register anew, and more often than the router forgets a mapping; or "
+            "give each phone a SIP port of its own, so that none gets the other's."
         ))  # fmt: skip
     elif wan.destination == other != source:
         reading = Reading("provider", cause.PROVIDER, (

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from algwatch.base.sighting import AT
 from algwatch.base.table import Table
-from algwatch.sip.timers import T2
+from algwatch.sip.timers import SECOND, T2
 from algwatch.sip.transaction import FINAL, REQUEST, TIMED_OUT, Event, Transaction
 
 MISSED = 2  # OPTIONS without a repeat, or answered too late: one may be lost
+# A phone or PBX that answers one host so often, for so long, is watched by it: a trunk that never
+# registers. A scanner asks once.
+WATCHED = 5
+WATCHED_FOR = 60 * SECOND
 TOO_LATE = 2 * T2  # by then the sender has long taken the other end for gone
 
 
@@ -29,6 +35,11 @@ class Asked:
         self.quickest = self.slowest = self.total = 0
         self.missed = self.outages = self.down_at = self.back = self.late = 0
         self.down = False
+
+    @property
+    def is_watch(self) -> bool:
+        """The other end answers somebody who watches it, who is no scanner then."""
+        return self.answered >= WATCHED and self.answered_at - self.first_at >= WATCHED_FOR
 
     @property
     def interval(self) -> int:
@@ -76,18 +87,23 @@ class Asked:
 
 
 class Qualify:
-    """One side's OPTIONS by the hash of their flow. limit: flows followed."""
+    """One side's OPTIONS by the hash of their flow. limit: flows followed. met: called with the 48
+    bytes of addresses of each OPTIONS whose sender turned out to watch the other end."""
 
     def __init__(self, limit: int) -> None:
         self.table: Table[int, Asked] = Table(limit)
+        self.met: Callable[[bytes], None] | None = None
 
     def feed(self, event: Event) -> bool:
         """See Asked.feed."""
         code, t, row, _ = event
-        if t.unsolicited or not t.flow:
+        if not t.flow:
             return False
         asked = self.table.get(t.flow)
         if asked is None:
             asked = Asked(row[AT])
-            self.table.add(t.flow, asked)
-        return asked.feed(code, t, row[AT])
+            self.table.add(t.flow, asked, t.unsolicited)
+        news = asked.feed(code, t, row[AT])
+        if self.met is not None and code == FINAL and asked.is_watch:
+            self.met(t.ends)
+        return news and not t.unsolicited

@@ -2,7 +2,8 @@
 """Unsolicited messages: a host on the WAN side sends them, and no phone has sent it anything.
 
 Internet scanners send REGISTER, OPTIONS and INVITE to port 5060 all day. A request is unsolicited
-when no phone has ever sent anything to its source address and its call is not known. Tables
+when no phone has ever sent anything to its source address, and none answers OPTIONS of it
+regularly, and its call is not known. Tables
 (base/table.py) give unsolicited requests little room, and prefer known calls.
 """
 
@@ -39,6 +40,12 @@ class Unsolicited:
                 self.known.add(remote, b"")
             return False
         return self._is_one(row, ends)
+
+    def watches(self, ends: bytes) -> None:
+        """The sender of this request asks regularly whether a phone is there, and is answered: it
+        is known. ends: of the LAN copy."""
+        if ends[:16] not in self.known:
+            self.known.add(ends[:16], b"")
 
     def sent(self, copy: Sighting) -> bool:
         """True if this message, a request or a response, is unsolicited. Remembers nothing."""

@@ -80,13 +80,16 @@ class Tally:
         return [reason for call_id, reason in self._latest[grade].values() if call_id not in told]
 
 
-EARLIER = "Capture both sides on the router itself from before the phone registers."
+EARLIER = (
+    "Capture both sides on the router itself from before the phone registers. A trunk that never "
+    "registers needs a port forward: look at it on the router."
+)
 
 
 class Strangers:
     """Unsolicited calls that reached no phone. If their sender is the provider of a phone here,
-    the capture only began too late to know that: nothing tells why the call died. Bounded: the
-    oldest is forgotten."""
+    the capture began too late to know that, or it is a trunk that never registers: nothing tells
+    why the call died. Bounded: the oldest is forgotten."""
 
     def __init__(self) -> None:
         self._calls: Table[str, tuple[str, Reason]] = Table(HOSTS)
@@ -97,8 +100,8 @@ class Strangers:
         if grade == GOES_ON or call.outcome == "completed":
             return
         who = f"The call from {somebody(call.from_)} to {somebody(call.to)}"
-        why = (f"{who} reached no phone. It came from the provider of a phone here, before the "
-               "capture shows anything from this phone.")  # fmt: skip
+        why = (f"{who} reached no phone. It came from the provider of a phone here, and this phone "
+               "was not seen to open the way before.")  # fmt: skip
         self._calls.add(call.call_id, (call.sender, (why, EARLIER)))
 
     def meet(self, line: str) -> None:

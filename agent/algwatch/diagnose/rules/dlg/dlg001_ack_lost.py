@@ -8,8 +8,10 @@ What it sees
     left the router and the 2xx still comes. A stopped ACK is no fault of the router if it was sent
     to another port than the phone's, or came from a host contacted by no phone. A missing ACK is no
     fault of the phone if the Record-Route of the 2xx is unreachable, or asks for TCP while the call
-    came over UDP. A delivered or sent ACK is the router's fault if the router had written the
-    address in its Request-URI, or the Contact used by the phone.
+    came over UDP, or if the 2xx came malformed. It is its fault if the phone sent its 2xx to a port
+    that is neither the source of the INVITE nor in its Via. A delivered or sent ACK is the router's
+    fault if the router had written the address in its Request-URI, or the Contact used by the
+    phone.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -43,6 +45,7 @@ from algwatch.diagnose import (
     misrouted,
     no_contact,
     odd_ack,
+    other_port,
     other_transport,
     renamed,
     retargeted,
@@ -277,7 +280,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     unmatched = renamed.ack_unmatched(call, how) or renamed.answer_to_nothing(call, how)
     if unmatched is not None:
         return unmatched
-    if (spoiled := malformed.spoiled_ack(call, how)) is not None:
+    if (spoiled := malformed.unreadable_ack(call, how)) is not None:
         return spoiled
     if how.how == lost.STOPPED_INBOUND:
         return misrouted.ack_misrouted(call, known)
@@ -298,7 +301,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     routed = route_set.unroutable_route(call, how) or route_set.unroutable_contact(call, how)
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
-    routed = routed or other_transport.reading(call, how)
+    routed = routed or other_transport.reading(call, how) or other_port.reading(call, how)
     if routed is not None:
         return routed
     lan = call.dialog(LAN)

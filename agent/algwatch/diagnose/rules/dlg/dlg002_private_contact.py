@@ -4,7 +4,8 @@
 What it sees
     A 2xx to INVITE with a private or otherwise unroutable Contact on the WAN side (RFC 1918, RFC
     6598, link-local, unique local, 464XLAT; or IPv6 to a far end with IPv4), no ACK for it, and the
-    2xx repeated. Or such a 2xx from beyond, without a Record-Route, to a call of the phone.
+    2xx repeated; also where the ISP translates and not this router (DS-Lite). Or such a 2xx from
+    beyond, without a Record-Route, to a call of the phone.
 
 Why it breaks calls
     The ACK goes to the Contact of the 2xx (the remote target). Nobody beyond the NAT can send to a
@@ -72,11 +73,11 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     answer = outside.current.answer if outside is not None and outside.current is not None else None
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
-    if malformed.spoiled_ack(call, how) is not None:
+    if malformed.unreadable_ack(call, how) is not None:
         return  # nobody could read it
     if how.dialog.stray_ack is not None:
         return  # the far end knows where to send it, and not its CSeq number
-    host = private_contact(answer, call.two_sided)
+    host = private_contact(answer, call.two_sided, nat_is_beyond(call))
     if not host or (outside is not None and _is_behind_a_proxy(outside.current)):
         return
     lan = call.dialog(LAN)
@@ -147,18 +148,28 @@ def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Fi
     )  # fmt: skip
 
 
-def private_contact(message: Sighting, two_sided: bool) -> str:
-    """The Contact host if unreachable for the far side of this WAN message, else ""."""
+def private_contact(message: Sighting, two_sided: bool, nat_beyond: bool = False) -> str:
+    """The Contact host if unreachable for the far side of this WAN message, else "". nat_beyond:
+    see nat_is_beyond()."""
     contacts = Message(message.payload).contacts
     host, ends = contacts[0].host if contacts else "", message.ends
     if not address.is_unroutable(host) and not (":" not in ends.dst and address.is_ipv6(host)):
         return ""  # the last: behind a NAT64, the far end may have IPv4 only
     # Inside one private network, or before the NAT, a private Contact is right.
-    if address.is_unroutable(ends.dst) or ends.src == host:
+    if address.is_unroutable(ends.dst) or (ends.src == host and not nat_beyond):
         return ""
     if not two_sided and address.is_unroutable(ends.src):
         return ""
     return host
+
+
+def nat_is_beyond(call: Call) -> bool:
+    """This router does not translate the private address of the phone, so somebody further on does
+    (the ISP, with DS-Lite: RFC 6333), and the far end sees another one."""
+    pair = call.flow_pair
+    if not call.two_sided or pair is None or pair.translated or pair.phone != pair.wan_host:
+        return False
+    return address.is_unroutable(pair.phone) and not address.is_unroutable(pair.far)
 
 
 def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:

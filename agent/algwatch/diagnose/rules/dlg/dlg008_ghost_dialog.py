@@ -17,9 +17,10 @@ Why it breaks calls
 
 What else looks the same
     Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. The call was
-    transferred. The WAN address changed during the call: the BYE went to the old one. A BYE with
-    credentials was not captured (CAP002), or is unanswered (TXN003). A private Contact is no cause
-    if the provider was seen to find the phone past it.
+    transferred. The other end's BYE came with another Call-ID. The WAN address changed during the
+    call: the BYE went to the old one. A BYE with credentials was not captured (CAP002), or is
+    unanswered (TXN003). A private Contact is no cause if the provider was seen to find the phone
+    past it.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
@@ -46,11 +47,15 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.rules.dlg.dlg002_private_contact import is_phones_fault, private_contact
+from algwatch.diagnose.rules.dlg.dlg002_private_contact import (
+    is_phones_fault,
+    nat_is_beyond,
+    private_contact,
+)
 from algwatch.diagnose.subject import CALL
-from algwatch.diagnose.to_itself import bye_to_itself
+from algwatch.diagnose.to_itself import bye_to_itself, bye_without_tag
 from algwatch.sip.dialog import Dialog, DialogSet
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_DIALOG
 from algwatch.sip.timers import T4, TIMER_F
 
@@ -88,9 +93,17 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if retargeted_bye is not None:
             yield retargeted_bye
             return
-        own = bye_to_itself(call, d.bye_by_caller)
-        if own is not None:
-            yield _addressed_to_itself(call, known, d, *own)
+        for own, right in (
+            (bye_without_tag(call), "with the tags of both ends"),
+            (bye_to_itself(call, d.bye_by_caller),
+             "with the Contact of the other end in its Request-URI"),
+        ):  # fmt: skip
+            if own is not None:
+                yield _by_its_sender(call, known, d, *own, right)
+                return
+        other_name = known.other_name(d.bye)
+        if other_name:
+            yield _named_otherwise(call, known, d, d.bye, other_name)
             return
         # The phone sent this BYE, and the other end's would have been seen.
         phone = d.bye_by_caller != call.inbound and not known.lossy(call)
@@ -115,7 +128,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             so += f": this router's WAN address was {moved} when the call began, and is another now"
         elif call.two_sided and call.inbound is not None and phone:
             where = "network"
-            host = private_contact(shown, True) if shown is not None else ""
+            if shown is not None:
+                host = private_contact(shown, True, nat_is_beyond(call))
             if route_set.own_refresh(call) is not None:
                 where, host = "unknown", ""  # DLG010 names the author of the new Contact
                 so += ": the Contact of the phone had been changed meanwhile"
@@ -189,15 +203,31 @@ def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
     )  # fmt: skip
 
 
-def _addressed_to_itself(call: Call, known: Known, d: Dialog, bye: Sighting,
-                         reading: Reading) -> Finding:  # fmt: skip
-    proof = [evidence(bye, "the BYE", "with the Contact of the other end in its Request-URI")]
+def _by_its_sender(call: Call, known: Known, d: Dialog, bye: Sighting,
+                   reading: Reading, right: str) -> Finding:  # fmt: skip
+    """right: how the BYE would have to be."""
+    proof = [evidence(bye, "the BYE", right)]
     if d.bye_response is not None:
         proof.append(evidence(d.bye_response, f"refused with {d.bye_status}", "200"))
     return RULE.finding(
         reading.where, "observed", f"The BYE was refused with {d.bye_status}: {reading.what}.",
         proof, call.call_id, cause=reading.cause, call_id=call.call_id,
         line=known.line_name(call),
+    )  # fmt: skip
+
+
+def _named_otherwise(call: Call, known: Known, d: Dialog, bye: Sighting,
+                     other: bytes) -> Finding:  # fmt: skip
+    """The BYE of the other end had the tags of this call and another Call-ID."""
+    return RULE.finding(
+        "network" if call.two_sided else "unknown", "observed",
+        f"The BYE was refused with {d.bye_status}: the other end no longer has the call. Its own "
+        "BYE had come with the tags of this call and another Call-ID, "
+        f"{quote.quoted(to_text(other))}, and was refused as well.",
+        [evidence(bye, "the BYE", "with the Call-ID that the BYE of the other end had")],
+        call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=known.line_name(call),
+        next_step="Ask the provider which Call-ID it has seen in this call: if it is not the one "
+        "that left here, a device in between (an ALG in a router or modem in front) changes it.",
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 
 What it sees
     A LAN address and port leaves with another WAN port than before: a new mapping, or one for each
-    destination (symmetric NAT). By itself this is no harm. It hurts if the provider sends to a port
-    other than the present one. An INVITE reaches no phone: it came to the port in the PBX's own
-    Contact, to a replaced mapping, or from a second host to the port of the first. Or an ACK came
-    for a 2xx whose Contact names the WAN address with another port than the 2xx left with.
+    destination (symmetric NAT). By itself this is no harm; a new mapping after less than 30 s
+    without use may do harm, as a provider may refuse what comes from another port. It hurts if the
+    provider sends to a port other than the present one. An INVITE reaches no phone: it came to the
+    port in the PBX's own Contact, to a replaced mapping, or from a second host to the port of the
+    first. Or an ACK came for a 2xx whose Contact names the WAN address with another port than the
+    2xx left with.
 
 Why it breaks calls
     A PBX with a configured public address announces one port, mostly 5060. Without a static mapping
@@ -74,17 +76,26 @@ def _made_anew(crossing: Crossing, known: Known) -> Iterator[Finding]:
         return
     was, now = port_of(entry.before), port_of(pair.outside)
     inside = address.joined(pair.phone, port_of(pair.inside))
+    harm, why = "none", cause.NONE
     if entry.before[18:34] == pair.outside[18:34]:
         kind, what = "anew", f"before with port {was}: the mapping was made anew"
+        old = known.mapping(entry.before[:18], entry.before[18:])
+        idle = entry.first_at - old.last_at if old is not None else IDLE
+        if idle < IDLE and entry.before[18:] == pair.outside[18:]:
+            kind, harm, why = "too-soon", "latent", cause.NAT_PORT
+            what += (
+                f" after {max(0, idle) // SECOND} s without use, and a provider may refuse what "
+                "does not come from the port of the registration"
+            )
     else:
         far = address.text(entry.before[18:34], crossing.entered.ends.version)
         kind, what = "symmetric", f"to {far} with port {was}: one mapping a destination"
     yield RULE.finding(
-        "router", "none",
+        "router", harm,
         f"{inside} leaves to {pair.far} with port {now} of {pair.wan_host}, "
         f"{'' if kind == 'anew' else 'and '}{what}.",
         [evidence(crossing.left, f"left with port {now}", f"port {was}, as before")],
-        f"{inside}/{kind}", line=f"{pair.phone} and {pair.far}",
+        f"{inside}/{kind}", cause=why, line=f"{pair.phone} and {pair.far}",
     )  # fmt: skip
 
 

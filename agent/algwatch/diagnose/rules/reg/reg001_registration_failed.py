@@ -4,9 +4,10 @@
 What it sees
     A REGISTER without any response until Timer F, or with a response the phone never accepts, so it
     keeps sending. A refused one, or a challenged one without another after it; or one challenged
-    again and again in spite of its credentials. The two taps tell how far it came, and whether a
-    response came to the router and was lost there. A phone without another REGISTER after one and a
-    half times its granted time, while other phones go on.
+    again and again in spite of its credentials. One refused with 403 or 404 names the router if it
+    had written another address of record into its To. The two taps tell how far it came, and
+    whether a response came to the router and was lost there. A phone without another REGISTER after
+    one and a half times its granted time, while other phones go on.
 
 Why it breaks calls
     An unregistered phone does not ring, and many providers refuse its calls.
@@ -35,7 +36,7 @@ from algwatch.base import address
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import CSEQ
 from algwatch.compare.registered import Registered
-from algwatch.diagnose import cause, renamed, taken_out
+from algwatch.diagnose import cause, other_aor, renamed, taken_out
 from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -104,7 +105,10 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     else:
         reading = Reading("unknown", cause.REFUSED, "")
         what = f"was refused with {t.status}"
-        step = f"Ask the provider why it refuses with {t.status}."
+        if (named := other_aor.reading(registered, known)) is not None:
+            reading, what = named, f"{what}, {named.what}"
+        else:
+            step = f"Ask the provider why it refuses with {t.status}."
     proof = [evidence(exchange.request, f"sent {times(t.requests)}", "200")]
     response = exchange.stopped_response or t.response
     if response is not None:

@@ -142,4 +142,5 @@ def _misdirected(call: Call, known: Known) -> Iterator[Finding]:
                   "the phone and the Contact that were registered"),
          evidence(found.contact, "the Contact that was registered", "called so")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=found.line,
+        next_step=reading.step,
     )  # fmt: skip

@@ -6,8 +6,9 @@ What it sees
     both ends announced to send and receive. One direction has RTP (50 packets and more, five
     seconds long), the other one has none from a second after the answer on. With both sides the
     finding names the place: on the WAN and not on the LAN side, never on the WAN, on the LAN and
-    not on the WAN side, not sent by the phone; or the second from which the router passes nothing.
-    Or the phone was told the WAN address of its own router, sends there, and nothing comes back.
+    not on the WAN side, not sent by the phone; or the second from which, or up to which, the router
+    passes nothing. Or the phone was told the WAN address of its own router, sends there, and
+    nothing comes back.
     Live the router's table of connections (conntrack) is read a few times in a call: 50 packets and
     more went one way, and not one ever the other way. This table has no packets that were not let
     in, so the place is unknown.
@@ -38,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.compare.media import Media
-from algwatch.diagnose import audio, cause, loopback
+from algwatch.diagnose import audio, cause, loopback, silent
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule
@@ -63,17 +64,17 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
     why = audio.fault(media, known)
     call = media.call
     looped = loopback.dead(media, known)
-    for dead in looped or audio.dead(media, known):
+    for dead in looped or silent.dead(media, known):
         mine = why is not None and why.to_caller is dead.to_caller
         where = why.where if why is not None and mine else dead.where
         lost = cause.ROUTER if where == "router" else cause.UNKNOWN
         proof = [look for side, to_caller in dead.looks
                  for look in audio.counted(media, side, (to_caller, not to_caller))]  # fmt: skip
-        seconds = (media.until - media.since) / 1e9
+        seconds = (dead.lasted or media.until - media.since) / 1e9
         yield RULE.finding(
             where, "observed",
             f"One-way audio for {seconds:.0f} s: {dead.what}.", proof,
             f"{call.call_id}/{'caller' if dead.to_caller else 'callee'}",
             cause=lost, call_id=call.call_id, line=known.line_name(call),
-            next_step=loopback.NEXT if looped else "" if mine else _NEXT[where],
+            next_step=dead.step or ("" if mine else _NEXT[where]),
         )  # fmt: skip

@@ -75,6 +75,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         # No other rule tells of a provider that responds from where no phone has sent anything.
         symptom=reading.cause != cause.NAT_TIMEOUT
         and not (heard and reading.cause == cause.PROVIDER),
+        next_step=reading.step,
     )  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     copies = [last[1] for side in (LAN, WAN) if (last := _unanswered(call, side)) is not None]
     if len(copies) == 2:
         entered, left = reversed(copies) if inward else copies
-        if (spoiled := malformed.spoiled(entered, left)) is not None:
+        if (spoiled := malformed.unreadable(entered, left)) is not None:
             return spoiled
     if call.inbound is None:
         what = "it was seen on both sides of the router, and nobody answered"

@@ -266,7 +266,7 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return misrouted.exchange_misrouted(exchange) or Reading(
             "router", cause.ROUTER, f"{what} and went no further"
         )
-    if (spoiled := malformed.spoiled(exchange.request, left.request)) is not None:
+    if (spoiled := malformed.unreadable(exchange.request, left.request)) is not None:
         return spoiled
     if not exchange.outbound:
         return misrouted.delivered_astray(exchange, known) or Reading(

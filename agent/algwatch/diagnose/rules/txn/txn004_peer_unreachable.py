@@ -13,7 +13,8 @@ Why it breaks calls
     phone, its NAT mapping is gone.
 
 What else looks the same
-    A peer with a 404 or 405: it is there. A peer that never answered: TXN003. A phone was switched
+    A peer with a 404 or 405: it is there. A peer that never answered: TXN003. A scanner: five
+    answers in a minute or more show that the asking host watches a phone here. A phone was switched
     off. OPTIONS were not captured (CAP002).
 
 Recommendation
