@@ -19,7 +19,8 @@ What else looks the same
     TCP, a response on one side alone: the other capture lost a segment, or a proxy has it. A
     request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
     OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
-    DLG008. A BYE past the proxies of its call: the phone left its Route out, or they did not record
+    DLG008. A BYE with a CSeq number that is not above its sender's INVITE: the refusal is right. A
+    BYE past the proxies of its call: the phone left its Route out, or they did not record
     themselves. A repeated BYE refused with 500 may have ended the call: possible harm. A request
     after the NAT had dropped the mapping of its phone, or on another path: no router has to let it
     in, and the finding says so.
@@ -45,6 +46,7 @@ from algwatch.diagnose import (
     cause,
     malformed,
     misrouted,
+    out_of_order,
     renamed,
     retargeted,
     route_set,
@@ -97,7 +99,10 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if status:
         what = f"was refused with {status}: the other end may still be in the call"
         where, why = "unknown", cause.REFUSED
-        if status == 500 and t.requests > 1:
+        if (late := _out_of_order(exchange, known)) is not None:
+            where, why = late.where, late.cause
+            what = f"was refused with {status}: {late.what}, and the other end may still be there"
+        elif status == 500 and t.requests > 1:
             # Some ends take a repeated BYE for a new one, out of order (section 12.2.2).
             what = (
                 f"was sent {times(t.requests)} and refused with {status}: the other end may have "
@@ -123,6 +128,13 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         line=exchange.line.name if exchange.line else reading.line, next_step=reading.step,
         symptom=harm == "latent" and exchange.method in SUBSCRIBING, severity=severity(reading),
     )  # fmt: skip
+
+
+def _out_of_order(exchange: Exchange, known: Known) -> Reading | None:
+    call = known.call(exchange.request) if exchange.request is not None else None
+    if call is None or exchange.status not in out_of_order.REFUSALS:
+        return None
+    return out_of_order.out_of_order(call, exchange.request)
 
 
 def severity(reading: Reading) -> str:
