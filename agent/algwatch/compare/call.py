@@ -372,7 +372,7 @@ class Call(Joined[DialogSet]):
             d = s.current
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
                 return
-            if d.invite is not None and d.invite.again is not None:
+            if s.cancel is not None or (d.invite is not None and d.invite.again is not None):
                 return
         self._wan_contact = self.wan_contact  # read while its bytes are here
         if self.misdelivered or self.headers or self.changed:

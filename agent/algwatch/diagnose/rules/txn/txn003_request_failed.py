@@ -12,7 +12,8 @@ What it sees
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. Users wait
     for the effect of MESSAGE, REFER, UPDATE and PRACK. Unanswered OPTIONS, NOTIFY, SUBSCRIBE and
-    PUBLISH hurt only later, so they count as possible harm.
+    PUBLISH hurt only later, so they count as possible harm, as does a PRACK of a call that was
+    answered and acknowledged all the same.
 
 What else looks the same
     A request over UDP without a repeat: its response was not captured, or its sender is gone. Over
@@ -112,6 +113,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     else:
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
+    if exchange.method == "PRACK" and not status and _was_answered(request, known):
+        harm = "latent"
     if not exchange.two_sided and exchange.method == "BYE" and known.began_before(request):
         harm = "latent"  # anybody can send the BYE of a call unseen on one side alone
     proof = [evidence(request, f"sent {times(t.requests)}", "a final response")]
@@ -135,6 +138,12 @@ def _out_of_order(exchange: Exchange, known: Known) -> Reading | None:
     if call is None or exchange.status not in out_of_order.REFUSALS:
         return None
     return out_of_order.out_of_order(call, exchange.request)
+
+
+def _was_answered(request: Sighting, known: Known) -> bool:
+    """The call of a PRACK was answered and acknowledged all the same."""
+    call = known.call(request)
+    return call is not None and any(s.acked_at for s in call.seen)
 
 
 def severity(reading: Reading) -> str:
