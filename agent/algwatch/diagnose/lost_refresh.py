@@ -167,7 +167,11 @@ def _answer_lost(call: Call, lan: SessionTimer, wan: SessionTimer) -> Reading:
     """One side saw the refresh answered, and the other did not."""
     if not ({"2xx INVITE", "2xx UPDATE"} & call.unpaired.keys()):
         return _unplaced(lan)
-    on, to = ("WAN", "LAN") if wan.at > lan.at else ("LAN", "WAN")
+    late = wan if wan.at > lan.at else lan
+    on, to = ("WAN", "LAN") if late is wan else ("LAN", "WAN")
+    if (late is wan) != (late.by_caller != call.inbound):
+        # It left the router, so it had come, and only the capture of the other side lost it.
+        return _unplaced(late)
     return Reading("router", cause.ROUTER, (
         f"the 2xx to its refresh came to the {on} side of this router and never left to the {to}"
     ))  # fmt: skip

@@ -29,7 +29,7 @@ class Dialog:
     kept as long as a verdict may need them; answers: copies of the 2xx; answer_tag: hash of its
     From tag; odd: the fault of the ACK,
     a word above; odd_copy: an ACK with the branch of its INVITE, beside a right one, as on the next
-    hop. stray_ack: an ACK with the CSeq number of no INVITE.
+    hop. stray_ack: an ACK with another CSeq number than its INVITE.
     pending: a re-INVITE and its request without a final response; it changes nothing before a 2xx;
     crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
     pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not

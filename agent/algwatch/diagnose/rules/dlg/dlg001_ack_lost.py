@@ -158,8 +158,12 @@ def _reading_of(call: Call, known: Known) -> Reading:
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
-    if how.how == lost.ONE_SIDED and how.dialog.stray_ack is not None:
-        return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
+    if how.dialog.stray_ack is not None:
+        if how.how == lost.ONE_SIDED:
+            return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
+        if how.how in (lost.NEVER_ON_WAN, lost.NOT_SENT):
+            where = odd_ack.place(call, how.dialog)
+            return Reading(where, cause.of_place(where), "no ACK with its number was sent")
     return reading
 
 
@@ -191,7 +195,7 @@ def _words(how: lost.LostAck, proved: bool) -> str:
     if how.how in (*lost.SHOWN, lost.ONE_SIDED_IGNORED):
         said = "was not taken as acknowledged" if proved else said
     if d.stray_ack is not None:
-        said += " (an ACK came with the CSeq number of no INVITE)"
+        said += " (an ACK came with another CSeq number than its INVITE)"
     if not d.repeats:
         return f"{said} and not repeated"
     return f"{said} and came {how.repeats + 1} times"
