@@ -86,6 +86,8 @@ def _lapsed(one: Subscribed, known: Known) -> Iterator[Finding]:
     request = refused.request if refused is not None else None
     if refused is None or request is None or one.outbound is False or one.is_over:
         return
+    if refused is not one.near.transaction:
+        return  # it tries again
     if min(known.now, one.until[side]) - refused.final_at < TIMER_F or known.made_anew(one):
         return  # it may still do so, or has
     proof = [evidence(request, "the refresh", "200, or a new SUBSCRIBE after it")]
