@@ -213,6 +213,7 @@ class Call(Joined[DialogSet]):
                 or d.odd_copy is not None
                 or d.disowned is not None
                 or d.cut_short
+                or d.owing
                 or d.denied is not None
                 or s.cancel is not None
             ):
@@ -372,7 +373,9 @@ class Call(Joined[DialogSet]):
             d = s.current
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
                 return
-            if s.cancel is not None or (d.invite is not None and d.invite.again is not None):
+            if d.owing or s.cancel is not None:
+                return
+            if d.invite is not None and d.invite.again is not None:
                 return
         self._wan_contact = self.wan_contact  # read while its bytes are here
         if self.misdelivered or self.headers or self.changed:

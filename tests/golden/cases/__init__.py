@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cases import (
     alg,
+    bare,
     cancel,
     cap,
     dlg,
@@ -57,6 +58,7 @@ __all__ = [
     "CASES",
     "Case",
     "alg",
+    "bare",
     "cancel",
     "cap",
     "dlg",
