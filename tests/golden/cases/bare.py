@@ -66,8 +66,9 @@ def _() -> House:
     return house
 
 
-@case("sdp004-near-miss-taken-out-by-the-router", [("ALG007", "router", "latent")],
-      ["SDP004", *DLG], state="")  # fmt: skip
+@case("sdp004-taken-out-by-the-router",
+      [("SDP004", "router", "observed"), ("ALG007", "router", "latent")], DLG,
+      {"disable-sip-alg": "suspected"})  # fmt: skip
 def _() -> House:
     """The phone wrote its SDP, and the router took it out: not the phone's fault."""
     house = House()

@@ -4,8 +4,8 @@
 What it sees
     A call is answered and acknowledged, and within half a second one end hangs up, because it was
     not told where to send its media: the 2xx to an INVITE or re-INVITE has no SDP, or the ACK has
-    none although the 2xx was the offer (its INVITE had none). Read from the copy that its sender
-    wrote, so a router that takes a body out is another matter (ALG007).
+    none although the 2xx was the offer (its INVITE had none). If its sender wrote it, the router
+    took it out.
 
 Why it breaks calls
     An end without the SDP of the other one knows no address, port or codec. Many ends give such a
@@ -19,7 +19,8 @@ What else looks the same
 
 Recommendation
     Report it to the maker of the software that left it out. Between a PBX and its trunk, look for a
-    setting for INVITE without SDP ("late offer", "3PCC"), and turn it off.
+    setting for INVITE without SDP ("late offer", "3PCC"), and turn it off. If the router took it
+    out, turn off its SIP rewriting.
 
 References
     RFC 3261 sections 13.2.1, 13.3.1.4, 14.2; RFC 3264 section 4; RFC 3262 section 5.
@@ -31,7 +32,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
@@ -85,13 +86,17 @@ def _is_bare(copy: Sighting) -> bool:
 
 
 def _author(call: Call, s: DialogSet, d: Dialog) -> str | None:
-    """The end that left it out; None if its own copy has it, so a router took it out."""
+    """The end that left it out; the router if that end's own copy has it; None if not known."""
     if not call.two_sided or call.inbound is None or d.invite is None:
         return "unknown"
     by_inviter = d.owing != ANSWER_OWES
     caller = (d.invite.from_tag == s.caller_tag) == by_inviter
     phone = caller != call.inbound
     near = call.dialog(LAN if phone else WAN)
-    if near is None or near.owing != d.owing:
+    if near is None:
         return None
-    return "phone" if phone else "provider"
+    if near.owing == d.owing:
+        return "phone" if phone else "provider"
+    wrote, came = (near.answer, d.answer) if d.owing == ANSWER_OWES else (near.ack, d.ack)
+    changed = wrote is not None and are_copies(wrote, came) and not _is_bare(wrote)
+    return "router" if changed else None
