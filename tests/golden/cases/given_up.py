@@ -283,3 +283,27 @@ def _() -> House:
     house = House()
     _prack(house, True)
     return house
+
+
+# ---- credentials ----
+
+
+@case("reg004-near-miss-empty-credentials", [("REG001", "phone", "observed")],
+      ["REG004", *DLG, *ALG], outcomes=[])  # fmt: skip
+def _() -> House:
+    """Each REGISTER has credentials with an empty nonce, as a client of an IMS has in its first
+    one. They answer no challenge, so the password is not shown to be wrong."""
+    house = House()
+    for k in range(4):
+        asked = request(
+            "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}",
+            branch=f"z9hG4bKempty{k}", call_id="empty@phone", cseq=1 + k, contact=house.contact,
+            caller="<sip:100@example.net>;tag=r1", more=["Expires: 120", 'Authorization: Digest '
+            'username="100", realm="example.net", nonce="", uri="sip:example.net", response=""'],
+        )  # fmt: skip
+        house.into(1.03 + 10 * k, answer(
+            401, house.out(1 + 10 * k, asked), to_tag="reg", received=house.wan_ip,
+            rport=house.wan_port,
+            more=[f'WWW-Authenticate: Digest realm="example.net", nonce="n{k}"'],
+        ))  # fmt: skip
+    return house
