@@ -216,6 +216,7 @@ class Call(Joined[DialogSet]):
                 or d.odd_copy is not None
                 or d.disowned is not None
                 or d.cut_short
+                or d.owing
                 or d.denied is not None
                 or s.cancel is not None
             ):
@@ -374,6 +375,8 @@ class Call(Joined[DialogSet]):
                 continue
             d = s.current
             if d is None or not d.acked_at or d.answers != 1 or d.odd or s.late_invites:
+                return
+            if d.owing or s.cancel is not None:
                 return
             if d.invite is not None and d.invite.again is not None:
                 return

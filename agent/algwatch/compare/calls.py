@@ -339,11 +339,10 @@ class Calls:
         return relieved
 
     def finish(self, now: int) -> list[Moment]:
-        """The capture is over at now (ns): close each remaining call as it stands."""
+        """The capture is over at now (ns): close each remaining call as it stands. They stay in the
+        table, for whatever is judged beside them."""
         moments = self.closed()
-        calls = self.all()
-        self.table.clear()
-        for call in calls:
+        for call in self.all():
             if not call.is_plain or call.is_overdue(now):
                 moments.append((call, JUDGED))
             moments.append((call, CLOSED))

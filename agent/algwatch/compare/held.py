@@ -121,8 +121,9 @@ def registered(one: Registered) -> Sightings:
 def subscription(s: Subscription) -> Sightings:
     yield from (s.request, s.accepted, s.notify)
     yield from transaction(s.transaction)
-    if s.failed is not None:
-        yield from transaction(s.failed)
+    for t in (s.failed, s.lapsed):
+        if t is not None:
+            yield from transaction(t)
 
 
 def subscribed(one: Subscribed) -> Sightings:

@@ -33,14 +33,14 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
     read."""
     both = lan, wan
     found = Gaps(), Gaps()
-    lans: dict[bytes, int] = {}  # by both hosts, the side it came from
+    lans: dict[bytes, int] = {}  # by flow, the side it came from
     wans: dict[bytes, int] = {}
     for pair in shared:
         one, other = pair[LAN][0], pair[WAN][0]
         if one.ttl == other.ttl or not (one.ttl and other.ttl):
             continue
         came = LAN if one.ttl > other.ttl else WAN
-        lans[one.ends[:32]] = wans[other.ends[:32]] = came
+        lans[_flow(one)] = wans[_flow(other)] = came
         entered, left = len(pair[came]), len(pair[1 - came])
         if entered == left == 1:
             found[came].passed += 1  # nearly all
@@ -55,7 +55,7 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
             others.setdefault(_kind(copies[0]), []).append(copies[0].at)
         for copies in alone[side].values():
             copy = copies[0]
-            came = (lans, wans)[side].get(copy.ends[:32], side)
+            came = (lans, wans)[side].get(_flow(copy), side)
             if came == side or copy.bits & ROW_TCP or not is_far(copy.ttl):
                 continue
             # The router may have changed more than one of its names.
@@ -70,6 +70,11 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
                 key for key, copies in alone[side].items() if len(once(copies)) > least
             )
     return found
+
+
+def _flow(copy: Copy) -> bytes:
+    """Hosts and ports: other phones, outside of the LAN capture, have other ports on the WAN."""
+    return copy.ends[:32] + copy.ends[40:44]
 
 
 def _kind(copy: Copy) -> int:

@@ -74,8 +74,7 @@ class Pairing:
         self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: copies up to here may be missing
         # By side, ns: its capture began and ended there (compare/spans.py).
         self._began, self._ended = [-WINDOW, -WINDOW], [NEVER, NEVER]
-        # By side, what its capture lacks (compare/missing.py).
-        self.gaps = Gaps(), Gaps()
+        self.gaps = Gaps(), Gaps()  # by side
         # Sightings of which the other copy was not captured; the reader empties the list.
         self.outside: list[Sighting] = []
         self.waiting = Waiting(limit, unsolicited)

@@ -34,7 +34,7 @@ def signs(call: Call) -> int:
             return EVERY
         if d.silent or d.odd or d.timed_out or d.bye_unanswered or d.both_ended:
             return EVERY
-        if d.pending is not None or d.crossed is not None or s.branches:
+        if d.pending is not None or d.crossed is not None or s.branches or d.owing:
             return EVERY
         if s.timed_out or s.late_invites or s.misbranched or s.rejected or s.cancelled_at:
             return EVERY

@@ -9,6 +9,7 @@ from algwatch.base.sighting import CALL, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.followed import Followed
 from algwatch.compare.joined import Joined
+from algwatch.sip.status_codes import NO_DIALOG
 from algwatch.sip.subscription import ACCEPTED, Subscription, SubscriptionStep
 from algwatch.sip.timers import TIMER_F
 from algwatch.sip.transaction import REQUEST
@@ -62,9 +63,19 @@ class Subscribed(Joined[Subscription]):
     def refused(self) -> Subscription | None:
         """The side of a NOTIFY refused with 481 while the subscription lived."""
         for s in self.seen:
-            if s.failed is not None and s.failed.status == 481:
+            if s.failed is not None and s.failed.status == NO_DIALOG:
                 return s
         return None
+
+    @property
+    def disordered(self) -> Subscription | None:
+        """The notifier's side, with a refused NOTIFY whose CSeq number is not above the one of a
+        NOTIFY before it (RFC 3261 section 12.2.2)."""
+        s = self.sides[WAN if self.outbound else LAN] or self.near
+        failed = s.failed if s is not None else None
+        if s is None or failed is None or failed.status != 500 or failed.cseq >= s.number:
+            return None
+        return s
 
     @property
     def result(self) -> int:
@@ -107,6 +118,8 @@ class Subscriptions(Followed[Subscribed]):
                 self._later.add(max(now, s.last_at), one)
             elif code != REQUEST or s.result:
                 self._soon.add(max(now, s.last_at), one)
+                if s.lapsed is not None:
+                    self._later.add(max(now, s.last_at), one)
 
     def cross(self, crossing: Crossing) -> None:
         """Take the crossing of a SUBSCRIBE, REFER or NOTIFY or of a response to one, or its only

@@ -7,13 +7,18 @@ from __future__ import annotations
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import are_copies
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted
+from algwatch.diagnose import cause, misrouted, out_of_order
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.session_timer import UAC, SessionTimer, session_timer
-from algwatch.sip.timers import WINDOW
+from algwatch.sip.status_codes import CHALLENGES
+from algwatch.sip.timers import SECOND, WINDOW
 
+CREDENTIALS = (
+    "Check the user name and the password at the end that refreshes, and whether it answers the "
+    "challenge of a request inside a call."
+)
 _UNKNOWN_METHOD = (405, 501)  # UPDATE is an extension (RFC 3311); a re-INVITE would do
 
 
@@ -32,8 +37,8 @@ def _since(d: Dialog) -> int:
 def lost_refresh(call: Call, known: Known) -> Reading:
     """The place of an overdue refresh's loss."""
     one = timed(call)
-    timer = one.timer if one is not None else None
-    assert timer is not None
+    assert one is not None and one.timer is not None
+    timer = one.timer
     if not call.two_sided or len(call.seen) < 2 or call.inbound is None or not call.paired:
         return _unplaced(timer)
     lan, wan = _timer(call, LAN), _timer(call, WAN)
@@ -63,7 +68,7 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     inside = by_caller != call.inbound
     near, far = (lan, wan) if inside else (wan, lan)
     if not tried:
-        return _never_sent(inside)
+        return _too_early(one, timer, call.inbound) or _never_sent(inside)
     if not near.tried_at:
         return _unplaced(timer)
     if not far.tried_at:
@@ -73,6 +78,15 @@ def lost_refresh(call: Call, known: Known) -> Reading:
         if call.unexplained or len(call.keys) > 1:
             who = "unknown"  # the router changed the dialog's names for the other end
         status = near.refused or far.refused
+        own = "phone" if inside else "provider"
+        if status in CHALLENGES:
+            return Reading(own, cause.REFUSED, (
+                f"the refresh was asked for credentials ({status}), and none with them was sent"
+            ), step=CREDENTIALS)  # fmt: skip
+        late = out_of_order.out_of_order(call, near.tried)
+        if status in out_of_order.REFUSALS and late is not None:
+            return Reading(late.where, late.cause, f"the refresh was refused with {status}: "
+                           f"{late.what}")  # fmt: skip
         if status in _UNKNOWN_METHOD:
             who = "unknown"  # perhaps not offered by the other end (Allow, RFC 3261 section 20.5)
         return Reading(who, cause.REFUSED, f"the refresh was refused with {status}")
@@ -109,7 +123,23 @@ def _timer(call: Call, side: int) -> SessionTimer | None:
 
 def _said(timer: SessionTimer) -> str:
     who = f";refresher={timer.refresher.decode()}" if timer.refresher else ""
-    return f"{timer.interval // 1_000_000_000}{who}"
+    return f"{timer.interval // SECOND}{who}"
+
+
+def _too_early(d: Dialog, timer: SessionTimer, inbound: bool) -> Reading | None:
+    """The end that waits for the refresh hung up when none was due yet, as after one that it
+    accepted and did not count."""
+    if not d.bye_at or d.bye_at >= timer.overdue_at:
+        return None
+    if d.bye_by_caller == timer.refreshed_by_caller:
+        return None
+    where = "provider" if d.bye_by_caller == inbound else "phone"
+    who = "the far end" if where == "provider" else "the phone"
+    left = (timer.bye_at - d.bye_at) // SECOND
+    return Reading(where, cause.of_place(where), (
+        f"{who} hung up {left} s before its time (RFC 4028 section 10), and the other end still "
+        "had time to refresh it"
+    ))  # fmt: skip
 
 
 def _never_sent(inside: bool) -> Reading:
@@ -138,9 +168,12 @@ def _answer_lost(call: Call, lan: SessionTimer, wan: SessionTimer) -> Reading:
     """One side saw the refresh answered, and the other did not."""
     if not ({"2xx INVITE", "2xx UPDATE"} & call.unpaired.keys()):
         return _unplaced(lan)
-    newer = wan if wan.at > lan.at else lan
-    on, to = ("WAN", "LAN") if newer is wan else ("LAN", "WAN")
-    kept = misrouted.over_tcp(newer.answer) if newer.answer is not None else None
+    late = wan if wan.at > lan.at else lan
+    on, to = ("WAN", "LAN") if late is wan else ("LAN", "WAN")
+    if (late is wan) != (late.by_caller != call.inbound):
+        # It left the router, so it had come, and only the capture of the other side lost it.
+        return _unplaced(late)
+    kept = misrouted.over_tcp(late.answer) if late.answer is not None else None
     return kept or Reading("router", cause.ROUTER, (
         f"the 2xx to its refresh came to the {on} side of this router and never left to the {to}"
     ))  # fmt: skip

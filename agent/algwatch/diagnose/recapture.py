@@ -46,9 +46,9 @@ def again(captured: Captured) -> str:
         return OFFLOAD
     if quality is not None and any(quality.one_way):
         return ONE_WAY
-    if any(lost > gaps for lost, gaps in zip(captured.lost, captured.gaps, strict=True)):
+    if any(lost > breaks for lost, breaks in zip(captured.lost, captured.breaks, strict=True)):
         return RING
-    if any(captured.gaps):
+    if captured.gaps or any(captured.breaks):
         return GAPS
     if captured.cut:
         return WHOLE

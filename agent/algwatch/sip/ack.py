@@ -37,7 +37,10 @@ def acked(s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], N
             d.acked_last = at
             return
     if d.invite is not None and row[CSEQ] != d.invite.cseq:
-        if row[CSEQ] > d.invite.cseq and d.pending is None and d.crossed is None:
+        # The ACK of an earlier INVITE may be late; one after a repeated 2xx is meant for this one.
+        again = d.answers > 1 and not d.acked_at and row[FROM_TAG] == d.invite.from_tag
+        meant = row[CSEQ] > d.invite.cseq or again
+        if meant and d.pending is None and d.crossed is None:
             d.stray_ack = d.stray_ack or batch.sighting(s.side, row, i)
         return
     d.acked_last = at

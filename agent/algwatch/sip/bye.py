@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from algwatch.base.native.layout import ROW_SDP
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, FROM_TAG, STATUS, TO_TAG, Row
-from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.base.sighting import AT, BITS, FROM_TAG, STATUS, TO_TAG, Row
+from algwatch.sip.dialog import ACK_OWES, ANSWER_OWES, AT_ONCE, NOTHING_OWED, Dialog, DialogSet
 from algwatch.sip.reason import failure
 from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.step import BYE_SENT, ENDED, UNANSWERED, Step
@@ -32,6 +33,8 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
             d.bye_reason = failure(t.request.payload)
             d.bye_by_caller = row[FROM_TAG] == s.caller_tag
             d.hung_up(row)
+            if d.acked_at and row[AT] - d.acked_at <= AT_ONCE:
+                d.owing = _owing(s, d, row)
             if d.timer is not None:
                 d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
             if d.timed_out or not d.acked_at or d.answer_last > d.acked_at:
@@ -61,3 +64,18 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
         d.bye_unrepeated = t.unrepeated
         d.bye = d.bye or t.request
         step((s, UNANSWERED, row))
+
+
+def _owing(s: DialogSet, d: Dialog, bye: Row) -> str:
+    """The message of the latest answered INVITE without the SDP that it has to have (section
+    13.2.1), if the end that needs it sends this BYE; a word of sip/dialog.py."""
+    if d.request is None or d.answer is None or d.ack is None or d.invite is None:
+        return NOTHING_OWED
+    offered = d.request.row[BITS] & ROW_SDP
+    answered = d.answer.row[BITS] & ROW_SDP
+    by_inviter = bye[FROM_TAG] == d.invite.from_tag
+    if not answered and by_inviter and s.prack is None:
+        return ANSWER_OWES  # with a PRACK, a provisional response may have had it (RFC 3262)
+    if not offered and answered and not by_inviter and not d.ack.row[BITS] & ROW_SDP:
+        return ACK_OWES
+    return NOTHING_OWED

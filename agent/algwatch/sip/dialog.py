@@ -16,6 +16,11 @@ BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
 NOT_ODD = ""
 
+# The message without the SDP of an offer or answer in it.
+ANSWER_OWES = "2xx"
+ACK_OWES = "ACK"
+NOTHING_OWED = ""
+
 AT_ONCE = SECOND // 2  # no person hangs up so soon after a refusal
 
 _NO_BRANCHES: dict[int, Transaction] = {}
@@ -29,13 +34,14 @@ class Dialog:
     kept as long as a verdict may need them; answers: copies of the 2xx; answer_tag: hash of its
     From tag; odd: the fault of the ACK,
     a word above; odd_copy: an ACK with the branch of its INVITE, beside a right one, as on the next
-    hop. stray_ack: an ACK with the CSeq number of no INVITE.
+    hop. stray_ack: an ACK with another CSeq number than its INVITE.
     pending: a re-INVITE and its request without a final response; it changes nothing before a 2xx;
     crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
     pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not
     know the dialog any more (section 12.2.2). refused: the latest refused re-INVITE or UPDATE, and
-    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once. denied:
-    see sip/denied.py; None after one that was granted.
+    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once. owing: a
+    word above, if the end that needed this SDP hung up at once. denied: see sip/denied.py; None
+    after one that was granted.
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) from a public
     address that made its remote target a private one; None without one, or after a later one with
     another address.
@@ -56,7 +62,7 @@ class Dialog:
                  "bye_by_caller", "bye_of", "bye_reason", "bye_response", "bye_status",
                  "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
                  "crossed", "cut_short", "denied", "disowned", "ended_at",
-                 "established_at", "invite", "moved", "odd", "odd_copy", "pending",
+                 "established_at", "invite", "moved", "odd", "odd_copy", "owing", "pending",
                  "refused", "refused_first", "request", "silent", "stray_ack", "timed_out",
                  "timer")  # fmt: skip
 
@@ -83,6 +89,7 @@ class Dialog:
         self.answers = self.bye_status = self.answer_tag = 0
         self.odd = NOT_ODD
         self.bye_reason = ""
+        self.owing = NOTHING_OWED
         self.confirmed = self.silent = self.timed_out = self.cut_short = False
         self.bye_by_caller = self.bye_unanswered = self.both_ended = self.bye_unrepeated = False
         self.refused_first = False

@@ -31,7 +31,10 @@ def parameters(message: Message, headers: tuple[str, ...]) -> list[Parameters]:
 
 
 def has_credentials(message: Message) -> bool:
-    return any(message.header(name) for name in CREDENTIALS)
+    """Those with an empty nonce were made before any challenge, and answer none."""
+    if not any(message.header(name) for name in CREDENTIALS):
+        return False
+    return any(one.get("nonce") != "" for one in parameters(message, CREDENTIALS))
 
 
 def is_stale(message: Message) -> bool:

@@ -22,14 +22,16 @@ class Subscription:
     all three are released once a NOTIFY was accepted. asked: source, Call-ID and From tag of the
     request; notifier: the To tag of the 2xx. accepted_at, notified_at: ns, the first 2xx and the
     first NOTIFY. failed: the transaction of the latest NOTIFY refused or unanswered while the
-    subscription lived. result: of a REFER, the latest status in a NOTIFY (message/sipfrag).
-    over_at: ns, ended by Expires: 0, by a NOTIFY with the state terminated, or by its refusal; 0 =
-    it lives. silent: nobody answered the request. started_at, last_at: ns. unsolicited: see
-    sip/unsolicited.py."""
+    subscription lived; number: the highest CSeq number of a NOTIFY. lapsed: the transaction of a
+    SUBSCRIBE refused after an accepted one, None after the next that is accepted. result: of a
+    REFER, the latest status in a NOTIFY (message/sipfrag). over_at: ns, ended by Expires: 0, by a
+    NOTIFY with the state terminated, or by its refusal; 0 = it lives. silent: nobody answered the
+    request. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted", "accepted_at", "asked", "call", "call_id", "failed", "last_at",
-                 "notified_at", "notifier", "notify", "over_at", "request", "result", "side",
-                 "silent", "started_at", "status", "to", "transaction", "unsolicited")  # fmt: skip
+    __slots__ = ("accepted", "accepted_at", "asked", "call", "call_id", "failed", "lapsed",
+                 "last_at", "notified_at", "notifier", "notify", "number", "over_at", "request",
+                 "result", "side", "silent", "started_at", "status", "to", "transaction",
+                 "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
         self.call = call
@@ -43,7 +45,9 @@ class Subscription:
         self.accepted: Sighting | None = None
         self.notify: Sighting | None = None
         self.failed: Transaction | None = None
+        self.lapsed: Transaction | None = None
         self.accepted_at = self.notified_at = self.over_at = self.status = self.result = 0
+        self.number = 0
         self.silent = False
         self.unsolicited = transaction.unsolicited
 
@@ -82,13 +86,17 @@ class Subscriptions:
             s.status = row[STATUS]
             if s.status < 300:
                 if s.accepted_at:
+                    s.lapsed = None
                     t.request = t.response = None  # refreshed
                     return None
                 s.accepted_at, s.accepted = row[AT], batch.sighting(self.side, row, i)
                 s.notifier = Message(s.accepted.payload).to.tag
                 return s, ACCEPTED
-            if s.status not in CHALLENGES and not s.accepted_at:
-                s.over_at = row[AT]
+            if s.status not in CHALLENGES:
+                if s.accepted_at and not s.over_at:
+                    s.lapsed = t
+                elif not s.accepted_at:
+                    s.over_at = row[AT]
             return s, code
         if code == TIMED_OUT:
             s.silent = True
@@ -116,6 +124,7 @@ class Subscriptions:
     def _notified(s: Subscription, code: int, t: Transaction, row: Row) -> SubscriptionStep | None:
         if code == REQUEST and t.request is not None:
             s.notify = t.request
+            s.number = max(s.number, t.cseq)
             s.notified_at = s.notified_at or row[AT]
             message = Message(t.request.payload)
             state = message.header("Subscription-State")

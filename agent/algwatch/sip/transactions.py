@@ -310,8 +310,7 @@ class Transactions:
     def _again(self, t: Transaction, at: int) -> Again:
         """A message of it was repeated."""
         if self.over is None:
-            self.over = []
-            self.counts_from = at - T4
+            self.over, self.counts_from = [], at - T4
         if t.again is None:
             t.again = Again()
         return t.again

@@ -82,6 +82,7 @@ from algwatch.diagnose.rules.sdp import (
     sdp001_media_address,
     sdp002_media_port,
     sdp003_one_way_audio,
+    sdp004_no_answer,
 )
 from algwatch.diagnose.rules.txn import (
     txn001_invite_unanswered,
@@ -169,4 +170,5 @@ RULES: tuple[ModuleType, ...] = (
     sdp001_media_address,
     sdp002_media_port,
     sdp003_one_way_audio,
+    sdp004_no_answer,
 )

@@ -42,7 +42,7 @@ from algwatch.compare.exchange import Exchange
 from algwatch.compare.line import REACHED_REWRITTEN
 from algwatch.compare.registered import Registered
 from algwatch.compare.signs import REWRITTEN, TROUBLED
-from algwatch.diagnose import alg, cause, misrouted, unheard
+from algwatch.diagnose import alg, cause, misrouted, misrouted_ack, unheard
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -225,9 +225,9 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     hurt = how is not None and contact and how.how in (lost.NEVER_ON_WAN, *_ON_WAN)
     if how is not None and how.how in _ON_WAN:
         if how.how == lost.WRONG_PHONE:
-            stopped = misrouted.ack_sent_elsewhere(call)
+            stopped = misrouted_ack.sent_elsewhere(call)
         else:
-            stopped = misrouted.ack_misrouted(call, known)
+            stopped = misrouted_ack.misrouted(call, known)
         hurt = hurt and (stopped is None or stopped.cause == cause.ALG)  # else by no fault of it
     line = known.line(call)
     if line is not None and line.count(REACHED_REWRITTEN):

@@ -87,9 +87,7 @@ def _gaps(side: int, gaps: Gaps, example: Sighting) -> Finding:
         f"came out on the {beyond.upper()} side of this router are not in it. What may have fallen "
         "into such a gap is not called missing.",
         [evidence(example, "came out of the router", f"its copy on the {name.upper()} side")],
-        f"capture/{name}/gaps",
-        next_step="Capture again with more memory (tcpdump -B 4096 -w FILE), and look whether "
-        "tcpdump reports dropped packets.",
+        f"capture/{name}/gaps", next_step=GAPS,
     )  # fmt: skip
 
 

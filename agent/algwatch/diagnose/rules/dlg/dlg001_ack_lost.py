@@ -43,6 +43,7 @@ from algwatch.diagnose import (
     cause,
     malformed,
     misrouted,
+    misrouted_ack,
     no_contact,
     odd_ack,
     other_port,
@@ -161,8 +162,12 @@ def _reading_of(call: Call, known: Known) -> Reading:
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
-    if how.how == lost.ONE_SIDED and how.dialog.stray_ack is not None:
-        return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
+    if how.dialog.stray_ack is not None:
+        if how.how == lost.ONE_SIDED:
+            return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
+        if how.how in (lost.NEVER_ON_WAN, lost.NOT_SENT):
+            where = odd_ack.place(call, how.dialog)
+            return Reading(where, cause.of_place(where), "no ACK with its number was sent")
     return reading
 
 
@@ -194,7 +199,7 @@ def _words(how: lost.LostAck, proved: bool) -> str:
     if how.how in (*lost.SHOWN, lost.ONE_SIDED_IGNORED):
         said = "was not taken as acknowledged" if proved else said
     if d.stray_ack is not None:
-        said += " (an ACK came with the CSeq number of no INVITE)"
+        said += " (an ACK came with another CSeq number than its INVITE)"
     if not d.repeats:
         return f"{said} and not repeated"
     return f"{said} and came {how.repeats + 1} times"
@@ -283,9 +288,9 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     if (spoiled := malformed.unreadable_ack(call, how)) is not None:
         return spoiled
     if how.how == lost.STOPPED_INBOUND:
-        return misrouted.ack_misrouted(call, known)
+        return misrouted_ack.misrouted(call, known)
     if how.how == lost.IGNORED and _is_at_another_port(call):
-        return misrouted.ack_sent_elsewhere(call)
+        return misrouted_ack.sent_elsewhere(call)
     if how.how == lost.WRONG_PHONE:
         return _to_another(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
@@ -326,7 +331,7 @@ def _to_another(call: Call) -> Reading:
         f"the ACK arrived, and the router sent it to {lan.ack.ends.dst}, but the phone is "
         f"{lan.answer.ends.src}"
     )
-    sent = misrouted.ack_sent_elsewhere(call)
+    sent = misrouted_ack.sent_elsewhere(call)
     if sent is None:
         return Reading(wrong.where, wrong.cause, what)
     return Reading(sent.where, sent.cause, f"{what}: {sent.what}")

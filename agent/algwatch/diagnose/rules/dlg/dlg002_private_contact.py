@@ -39,7 +39,7 @@ from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import REPEATED, TROUBLED
-from algwatch.diagnose import cause, malformed, misrouted, route_set
+from algwatch.diagnose import cause, malformed, misrouted_ack, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -67,7 +67,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     if how is None or how.how not in (lost.NEVER_ON_WAN, lost.ONE_SIDED, lost.STOPPED_INBOUND):
         return
-    if how.how == lost.STOPPED_INBOUND and misrouted.ack_of_stranger(call) is None:
+    if how.how == lost.STOPPED_INBOUND and misrouted_ack.of_stranger(call) is None:
         return
     outside = call.sides[WAN] if call.two_sided else how.side
     answer = outside.current.answer if outside is not None and outside.current is not None else None

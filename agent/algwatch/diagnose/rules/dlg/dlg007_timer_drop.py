@@ -116,6 +116,7 @@ def _expired(call: Call, known: Known) -> Finding:
         f"{interval}) {lasted:.0f} s after the session began or was refreshed{said}: "
         f"{reading.what}.",
         proof, _key(call), cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
+        next_step=reading.step,
     )  # fmt: skip
 
 

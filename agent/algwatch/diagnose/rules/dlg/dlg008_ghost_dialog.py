@@ -18,9 +18,9 @@ Why it breaks calls
 What else looks the same
     Both ends hang up at the same moment: each sees the other's BYE, and 481 is right. The call was
     transferred. The other end's BYE came with another Call-ID. The WAN address changed during the
-    call: the BYE went to the old one. A BYE with credentials was not captured (CAP002), or is
-    unanswered (TXN003). A private Contact is no cause if the provider was seen to find the phone
-    past it.
+    call: the BYE went to the old one. The BYE went to another server than the call: its 481 tells
+    nothing about the other end. A BYE with credentials was not captured (CAP002), or is unanswered
+    (TXN003). A private Contact is no cause if the provider was seen to find the phone past it.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base import quote
+from algwatch.base import address, quote
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
@@ -111,7 +111,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         said = NO_BYE
         line = known.line(call)
         shown = line.shown if line is not None and not line.finds_phone else None
-        host = ""
+        host = step = ""
         elsewhere = None if d.refused_first else _other_bye(call, s)
         if elsewhere is not None:
             said = "the BYE of the other end came only to the other side of this router"
@@ -123,6 +123,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             said = KEPT
         elif d.bye_status != NO_DIALOG:
             said = "the other end was not found, and may still be in the call"
+        elif phone and (went := _elsewhere(call, d.bye)):
+            said = f"it left for {went}, which has no such call"
+            step = "Ask the provider whether its servers share their calls, and see in the phone "
+            step += "whether it looks its server up anew inside a call."
         elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):
             where = "network"
             so += f": this router's WAN address was {moved} when the call began, and is another now"
@@ -150,6 +154,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             where, "observed",
             f"The BYE was refused with {d.bye_status}: {said}{so}.",
             proof, call.call_id, cause=why, call_id=call.call_id, line=line.name if line else "",
+            next_step=step,
         )  # fmt: skip
         return
 
@@ -229,6 +234,17 @@ def _named_otherwise(call: Call, known: Known, d: Dialog, bye: Sighting,
         next_step="Ask the provider which Call-ID it has seen in this call: if it is not the one "
         "that left here, a device in between (an ALG in a router or modem in front) changes it.",
     )  # fmt: skip
+
+
+def _elsewhere(call: Call, bye: Sighting) -> str:
+    """The host that a phone's BYE was sent to, if it is none that the call told: not the one of its
+    INVITE, and named neither in Request-URI nor in Route; else ""."""
+    began = call.flow_pairs.get("INVITE")
+    dst, message = bye.ends.dst, Message(bye.payload)
+    if began is None or not call.two_sided or dst == began.far:
+        return ""
+    told = [message.request_host, *(route.host for route in message.routes)]
+    return "" if dst in map(address.canonical, told) else dst
 
 
 def _moved(call: Call) -> str:

@@ -7,7 +7,8 @@ What it sees
     another Call-ID or tag on the side of the search. A REFER was refused, or a transfer failed, for
     a reason other than a person's. A SUBSCRIBE was accepted and got no NOTIFY in 32 s; the finding
     tells how far NOTIFY requests came. Or a NOTIFY was refused with 481 although the subscription
-    lived.
+    lived, or with 500 because its CSeq number is not above the one before. Or the refresh of a
+    subscription was refused, and the phone did not subscribe anew in 32 s.
 
 Why it breaks calls
     An attended transfer ends in 481, with the caller between the two phones. Without NOTIFY the
@@ -53,6 +54,7 @@ from algwatch.sip.message import Address, Message, to_text
 from algwatch.sip.status_codes import CHALLENGES, NO_FAULT
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.target import same_endpoint
+from algwatch.sip.timers import TIMER_F
 
 RULE = Rule(
     "DLG012", "subscription-broken", "warning", SUBSCRIPTION,
@@ -74,7 +76,33 @@ def check(thing: Subscribed | Call, known: Known) -> Iterator[Finding]:
     if thing.near.is_refer:
         yield from _refer(thing, known)
     else:
+        yield from _lapsed(thing, known)
         yield from _subscribe(thing, known)
+
+
+def _lapsed(one: Subscribed, known: Known) -> Iterator[Finding]:
+    """A refresh was refused, and the phone did not subscribe anew."""
+    refused, side = one.near.lapsed, one.near.side
+    request = refused.request if refused is not None else None
+    if refused is None or request is None or one.outbound is False or one.is_over:
+        return
+    if refused is not one.near.transaction:
+        return  # it tries again
+    if min(known.now, one.until[side]) - refused.final_at < TIMER_F or known.made_anew(one):
+        return  # it may still do so, or has
+    proof = [evidence(request, "the refresh", "200, or a new SUBSCRIBE after it")]
+    if refused.response is not None:
+        proof.append(evidence(refused.response, f"refused with {refused.status}", "200"))
+    yield RULE.finding(
+        "unknown", "observed",
+        f"The subscription to {somebody(one.to)} was not renewed: its refresh was refused with "
+        f"{refused.status}, and its subscriber did not subscribe anew (RFC 6665 section 4.1.2.2).",
+        proof, f"{one.call_id}/lapsed", cause=cause.REFUSED, call_id=one.call_id,
+        line=known.line_name(one),
+        next_step="Restart the phone, so that it subscribes anew; if this happens again, ask the "
+        f"provider why it refuses with {refused.status} (481: its server was restarted), and the "
+        "maker of the phone why it gives up.",
+    )  # fmt: skip
 
 
 def _replaces(call: Call, known: Known) -> Iterator[Finding]:
@@ -164,11 +192,20 @@ def _both(shown: Crossing) -> list[Evidence]:
 
 
 def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
-    deaf, refused = one.is_deaf(known.now), one.refused
-    if one.outbound is False or one.is_over or not (deaf or refused):
+    deaf, refused, late = one.is_deaf(known.now), one.refused, one.disordered
+    if one.outbound is False or one.is_over or not (deaf or refused or late):
         return
     proof = []
-    if refused is not None:
+    if late is not None and late.failed is not None and late.failed.request is not None:
+        where = "provider" if one.outbound and one.paired else "unknown"
+        reading = Reading(where, cause.of_place(where), (
+            f"its CSeq number is {late.failed.cseq}, and a NOTIFY had {late.number} before (RFC "
+            "3261 section 12.2.2)"
+        ))  # fmt: skip
+        said = "A NOTIFY was refused with 500"
+        proof.append(evidence(late.failed.request, f"CSeq {late.failed.cseq}",
+                              f"a number above {late.number}"))  # fmt: skip
+    elif refused is not None:
         refusal = _refused_here(one)
         if refusal is None or (refusal.where != "router" and known.made_anew(one)):
             return
@@ -188,7 +225,7 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
         proof.append(evidence(near.request, "the SUBSCRIBE", "a NOTIFY"))
     if near.accepted is not None:
         proof.append(evidence(near.accepted, "accepted", "a NOTIFY at once (RFC 6665 4.2.1.2)"))
-    hurt = bool(refused) or reading.cause != cause.UNKNOWN
+    hurt = bool(refused or late) or reading.cause != cause.UNKNOWN
     if proof:
         yield RULE.finding(
             reading.where, "observed" if hurt else "latent",

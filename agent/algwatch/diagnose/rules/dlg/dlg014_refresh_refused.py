@@ -17,7 +17,8 @@ What else looks the same
     The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
     UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After), a challenge (401, 407), a
     refusal by a person (486, 603) or a request taken back (487). A BYE of the other end. A session
-    timer: DLG007. A dialog unknown to the other end: DLG008. A header field taken out by the
+    timer: DLG007. A dialog unknown to the other end: DLG008. A CSeq number that did not rise: the
+    refusal is right, and its sender at fault. A header field taken out by the
     router: ALG018. A hold as in RFC 2543 (c=0.0.0.0) needs no direction in its answer.
 
 Recommendation
@@ -40,6 +41,8 @@ from algwatch.compare.call import Call
 from algwatch.diagnose import cause, taken_out
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.out_of_order import REFUSALS, out_of_order
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
@@ -72,19 +75,24 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         if reply.row[STATUS] < 300:
             yield _unheld(call, known, asked, reply, True)
             return
-        status = reply.row[STATUS]
+        status, late = reply.row[STATUS], _out_of_order(call, asked, reply)
         yield RULE.finding(
-            "unknown", "observed",
+            late.where if late else "unknown", "observed",
             f"{_named(call, asked)} was refused with {status}, and its sender ended the call at "
-            "once.",
+            f"once{': ' + late.what if late else ''}.",
             [evidence(asked, "asked to change the session", "200"),
              evidence(reply, f"refused with {status}, and then BYE", "200")],
-            call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=known.line_name(call),
-            next_step=f"Ask whoever refused it what {status} stands for there, and turn off what "
-            "was asked for (direct media, T.38, hold) at the end that asks.",
+            call.call_id, cause=late.cause if late else cause.REFUSED, call_id=call.call_id,
+            line=known.line_name(call), symptom=late is None,
+            next_step="" if late else f"Ask whoever refused it what {status} stands for there, and "
+            "turn off what was asked for (direct media, T.38, hold) at the end that asks.",
         )  # fmt: skip
         return
     yield from _never_granted(call, known)
+
+
+def _out_of_order(call: Call, asked: Sighting, reply: Sighting) -> Reading | None:
+    return out_of_order(call, asked) if reply.row[STATUS] in REFUSALS else None
 
 
 def _named(call: Call, asked: Sighting) -> str:
@@ -110,19 +118,22 @@ def _never_granted(call: Call, known: Known) -> Iterator[Finding]:
         return
     often = f", {times(one.count)}" if one.count > 1 else ""
     wanted = "asked for hold, and " if one.hold else ""
-    so = ""
+    so, why, step = "", cause.REFUSED, f"Ask whoever refused it what {status} stands for there"
+    where = _answerer(call, one.asked, "network")
+    late = next(filter(None, (_out_of_order(call, d.asked, d.reply) for d in every if d)), None)
     if status == GLARE:
         so = ", as if another request was on its way, and none was seen"
+        step += ", and for which request of its own it waits"
+    elif late is not None:
+        where, why, so = late.where, late.cause, f": {late.what}"
     yield RULE.finding(
-        _answerer(call, one.asked, "network"), "observed" if one.count >= OFTEN else "latent",
+        where, "observed" if one.count >= OFTEN else "latent",
         f"{_named(call, one.asked)} {wanted}was refused with {status}{often}{so}. None was "
         "accepted until the call ended.",
         [evidence(one.asked, "asked to change the session", "200"),
          evidence(one.reply, f"refused with {status}{often}", "200")],
-        call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=known.line_name(call),
-        symptom=one.count >= OFTEN,
-        next_step=f"Ask whoever refused it what {status} stands for there"
-        + (", and for which request of its own it waits." if status == GLARE else "."),
+        call.call_id, cause=why, call_id=call.call_id, line=known.line_name(call),
+        symptom=one.count >= OFTEN and late is None, next_step="" if late else f"{step}.",
     )  # fmt: skip
 
 

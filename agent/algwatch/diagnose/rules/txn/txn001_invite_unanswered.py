@@ -75,7 +75,6 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         # No other rule tells of a provider that responds from where no phone has sent anything.
         symptom=reading.cause != cause.NAT_TIMEOUT
         and not (heard and reading.cause == cause.PROVIDER),
-        next_step=reading.step,
     )  # fmt: skip
 
 

@@ -12,14 +12,16 @@ What it sees
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. Users wait
     for the effect of MESSAGE, REFER, UPDATE and PRACK. Unanswered OPTIONS, NOTIFY, SUBSCRIBE and
-    PUBLISH hurt only later, so they count as possible harm.
+    PUBLISH hurt only later, so they count as possible harm, as does a PRACK of a call that was
+    answered and acknowledged all the same.
 
 What else looks the same
     A request over UDP without a repeat: its response was not captured, or its sender is gone. Over
     TCP, a response on one side alone: the other capture lost a segment, or a proxy has it. A
     request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
     OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
-    DLG008. A BYE past the proxies of its call: the phone left its Route out, or they did not record
+    DLG008. A BYE with a CSeq number that is not above its sender's INVITE: the refusal is right. A
+    BYE past the proxies of its call: the phone left its Route out, or they did not record
     themselves. A repeated BYE refused with 500 may have ended the call: possible harm. A request
     after the NAT had dropped the mapping of its phone, or on another path: no router has to let it
     in, and the finding says so.
@@ -45,6 +47,7 @@ from algwatch.diagnose import (
     cause,
     malformed,
     misrouted,
+    out_of_order,
     renamed,
     retargeted,
     route_set,
@@ -101,7 +104,10 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if status:
         what = f"was refused with {status}: the other end may still be in the call"
         where, why = "unknown", cause.REFUSED
-        if status == 500 and t.requests > 1:
+        if (late := _out_of_order(exchange, known)) is not None:
+            where, why = late.where, late.cause
+            what = f"was refused with {status}: {late.what}, and the other end may still be there"
+        elif status == 500 and t.requests > 1:
             # Some ends take a repeated BYE for a new one, out of order (section 12.2.2).
             what = (
                 f"was sent {times(t.requests)} and refused with {status}: the other end may have "
@@ -111,6 +117,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     else:
         what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
+    if exchange.method == "PRACK" and not status and _was_answered(request, known):
+        harm = "latent"
     if not exchange.two_sided and exchange.method == "BYE" and known.began_before(request):
         harm = "latent"  # anybody can send the BYE of a call unseen on one side alone
     proof = [evidence(request, f"sent {times(t.requests)}", "a final response")]
@@ -128,6 +136,19 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         symptom=unsure or (harm == "latent" and exchange.method in SUBSCRIBING),
         severity=severity(reading),
     )  # fmt: skip
+
+
+def _out_of_order(exchange: Exchange, known: Known) -> Reading | None:
+    call = known.call(exchange.request) if exchange.request is not None else None
+    if call is None or exchange.status not in out_of_order.REFUSALS:
+        return None
+    return out_of_order.out_of_order(call, exchange.request)
+
+
+def _was_answered(request: Sighting, known: Known) -> bool:
+    """The call of a PRACK was answered and acknowledged all the same."""
+    call = known.call(request)
+    return call is not None and any(s.acked_at for s in call.seen)
 
 
 def severity(reading: Reading) -> str:

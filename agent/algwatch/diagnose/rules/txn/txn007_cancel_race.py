@@ -4,9 +4,9 @@
 What it sees
     A call was answered although its caller cancelled it: CANCEL and 2xx crossed. The caller then
     has to acknowledge and send BYE; the finding tells whether it did. Or a CANCEL is refused with
-    481 while its INVITE goes on: it was sent before any response, or has another branch than its
-    INVITE, by its sender or by this router. A fitting CANCEL refused with 481, while its INVITE
-    gets no final response or one much later, counts as possible harm.
+    481 while its INVITE goes on: it was sent before any response, or has another branch, To tag or
+    Request-URI than its INVITE, by its sender or by this router. A fitting CANCEL refused with 481,
+    while its INVITE gets no final response or a refusal much later, counts as possible harm.
 
 Why it breaks calls
     Without the BYE the called person is in an empty call. A CANCEL without a match stops nothing:
@@ -60,11 +60,14 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if any(one.branches for one in call.seen):
         return  # forked: the unanswered branches are cancelled
     d = s.current
+    refused = s.cancel.status == NO_DIALOG
     if d is not None and d.answered_at:
-        if d.invite is not None and d.invite.cseq == s.cancel.cseq and s.by_caller(d):
+        if refused and d.established_at - s.cancel.final_at >= T2:
+            yield from _refused(call, s, s.cancel, known)
+        elif d.invite is not None and d.invite.cseq == s.cancel.cseq and s.by_caller(d):
             yield from _answered(call, s, d, s.cancel, known)
-    elif s.cancel.status == NO_DIALOG and s.invite is not None:
-        yield from _refused(call, s, s.invite, s.cancel, known)
+    elif refused:
+        yield from _refused(call, s, s.cancel, known)
 
 
 def _answered(call: Call, s: DialogSet, d: Dialog, cancel: Transaction,
@@ -102,11 +105,11 @@ def _answered(call: Call, s: DialogSet, d: Dialog, cancel: Transaction,
     )  # fmt: skip
 
 
-def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
+def _refused(call: Call, s: DialogSet, cancel: Transaction,
              known: Known) -> Iterator[Finding]:  # fmt: skip
     """A CANCEL with 481 while its INVITE had no final response."""
-    request = cancel.request
-    if request is None or s.request is None or not invite.provisional_at:
+    request, invite = cancel.request, s.invite
+    if request is None or s.request is None or invite is None or not invite.provisional_at:
         return
     if invite.final_at and invite.final_at - cancel.final_at < T2:
         return  # it crossed the final response, or ended the call all the same
@@ -116,6 +119,8 @@ def _refused(call: Call, s: DialogSet, invite: Transaction, cancel: Transaction,
     where, why = "unknown", ""
     if _branch(request.payload) != _branch(s.request.payload):
         where, why = _caller(call), "it has another branch than its INVITE"
+    elif unlike := _unlike(s.request.payload, request.payload):
+        where, why = _caller(call), unlike
     elif invite.provisional_at > cancel.at:
         where, why = _caller(call), "it was sent before any response had come"
     elif _changed(call):
@@ -142,6 +147,7 @@ def _rings_on(call: Call, invite: Sighting, cancel: Transaction, on: int,
     """Nothing shows the reason of the refusal. on: ns until the final response of the INVITE, 0
     without one."""
     assert cancel.request is not None
+    answered = any(one.answered_at for one in call.seen)
     final = "no final response: the called end may ring on"
     if on:
         final = (
@@ -152,7 +158,7 @@ def _rings_on(call: Call, invite: Sighting, cancel: Transaction, on: int,
     if cancel.response is not None:
         proof.append(evidence(cancel.response, f"refused with {NO_DIALOG}", "200"))
     return RULE.finding(
-        "unknown", "latent",
+        "unknown", "observed" if answered else "latent",
         f"The CANCEL of the call to {somebody(call.to)} was refused with {NO_DIALOG}, and its "
         f"INVITE got {final}.",
         proof, call.call_id, cause=cause.UNKNOWN, call_id=call.call_id,
@@ -171,6 +177,16 @@ def _caller(call: Call) -> str:
 def _branch(payload: bytes) -> bytes:
     vias = Message(payload).vias
     return vias[0].branch if vias else b""
+
+
+def _unlike(invite: bytes, cancel: bytes) -> str:
+    """The fields of section 9.1 that a CANCEL has to copy from its INVITE and did not, in words."""
+    one, two = Message(invite), Message(cancel)
+    if one.to.tag != two.to.tag:
+        return "it has another To tag than its INVITE"
+    if one.request_uri != two.request_uri:
+        return "it has another Request-URI than its INVITE"
+    return ""
 
 
 def _changed(call: Call) -> bool:

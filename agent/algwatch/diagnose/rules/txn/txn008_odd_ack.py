@@ -3,7 +3,7 @@
 
 What it sees
     An ACK to a 2xx reuses the branch of its INVITE, on every captured hop or on one, has another To
-    tag than the 2xx, or the CSeq number of no INVITE in the dialog.
+    tag than the 2xx, or another CSeq number than its INVITE.
 
 Why it breaks calls
     The ACK to a 2xx is a transaction of its own. With the INVITE's branch it belongs, for a strict
@@ -102,5 +102,5 @@ def _odd(call: Call, lossy: bool) -> tuple[DialogSet, Dialog, str] | None:
         if d.odd:
             return s, d, ODD[d.odd]
         if d.stray_ack is not None and not d.acked_at and not lossy:  # its INVITE may be unseen
-            return s, d, "has the CSeq number of no INVITE in the dialog"
+            return s, d, "has another CSeq number than its INVITE"
     return None
