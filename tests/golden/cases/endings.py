@@ -391,3 +391,42 @@ def _() -> House:
     house = House()
     _takes_itself_off(house, 0, "*", 403)
     return house
+
+
+@case("txn001-re-invite-until-the-bye", [("TXN001", "router", "observed")], [*DLG],
+      outcomes=["completed"])  # fmt: skip
+def _() -> House:
+    """The router stops a re-INVITE of the phone, and the other end hangs up 6 s later."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    again = call._request("INVITE", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}",
+                          contact=house.contact, branch="again")  # fmt: skip
+    for after in (0, 0.5, 1.5, 3.5):
+        house.out(10 + after, again, wan=False)
+    call.far_bye(16)
+    register(house, 90, n=2)
+    return house
+
+
+@case("txn001-near-miss-hangs-up-at-once", must_not=["TXN001", *DLG])
+def _() -> House:
+    """The other end hangs up half a second after a re-INVITE of the phone, and answers it no more."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "one@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    again = call._request("INVITE", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}",
+                          contact=house.contact, branch="again")  # fmt: skip
+    house.out(10, again)
+    house.out(10.5, again)
+    call.far_bye(10.6)
+    register(house, 90, n=2)
+    return house

@@ -2,7 +2,8 @@
 """TXN001: an INVITE got no response at all until Timer B.
 
 What it sees
-    An INVITE, its retransmissions at T1, 2*T1, 4*T1 and so on, and no response for 64*T1 = 32 s.
+    An INVITE, its retransmissions at T1, 2*T1, 4*T1 and so on, and no response for 64*T1 = 32 s; of
+    a re-INVITE, until the BYE, if that took longer than three retransmissions.
 
 Why it breaks calls
     The caller hears nothing and gives up. The two taps show the place: if the INVITE is on the LAN
@@ -46,11 +47,13 @@ RULE = Rule(
     "An INVITE got no response at all until Timer B.", symptom=True, when=TROUBLED,
 )  # fmt: skip
 
+REPEATED = 4  # in 3.5 s: every end answers sooner, if only with 100
 Which = tuple[int, bool]  # CSeq number, and whether it is the caller's: each end counts its own
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    silent = [(s, *last) for s in call.seen if s.silent and (last := _last(s)) is not None]
+    silent = [(s, *last) for s in call.seen
+              if (s.silent or _is_cut_short(s)) and (last := _last(s)) is not None]  # fmt: skip
     if not silent or call.unsolicited:
         return
     s, t, copy = silent[0]
@@ -81,7 +84,18 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 def _until(s: DialogSet, t: Transaction) -> str:
     if s.cancelled_at > t.at and s.invite is t:
         return f"until it was cancelled {(s.cancelled_at - t.at) / 1e9:.1f} s later"
+    if s.bye_at > t.at and not s.silent:
+        return f"until the BYE {(s.bye_at - t.at) / 1e9:.1f} s later"
     return "in 32 s"
+
+
+def _is_cut_short(s: DialogSet) -> bool:
+    """A BYE ended the call while a re-INVITE was repeated in vain."""
+    d = s.current
+    if d is None or d.pending is None or not d.bye_at:
+        return False
+    t = d.pending[0]
+    return t.requests >= REPEATED and not (t.provisional_at or t.final_at) and d.bye_at > t.at
 
 
 def _name(s: DialogSet, t: Transaction) -> str:
