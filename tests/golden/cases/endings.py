@@ -415,7 +415,7 @@ def _() -> House:
 
 @case("txn001-near-miss-hangs-up-at-once", must_not=["TXN001", *DLG])
 def _() -> House:
-    """The other end hangs up half a second after a re-INVITE of the phone, and answers it no more."""
+    """The other end hangs up half a second after a re-INVITE of the phone, and never answers it."""
     house = House()
     register(house, 0)
     call = Outgoing(house, "one@phone")
