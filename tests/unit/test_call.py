@@ -204,7 +204,7 @@ def test_many_calls_leave_nothing_behind() -> None:
     said = [r for r in reports if isinstance(r, CallSummary)]
     assert len(said) == 60
     assert {r.outcome for r in said} == {"completed"}
-    assert not pipeline._comparison.calls.table
+    assert len(pipeline._comparison.calls.table) <= 1  # the last one, for the last rules
     assert sum(len(side.transactions.table) for side in pipeline._comparison.sides) < 40
     assert sum(len(side.dialogs.table) for side in pipeline._comparison.sides) == 0
 

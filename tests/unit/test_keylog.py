@@ -30,19 +30,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def message(start: str, cseq: str, tag: str = ";tag=far") -> bytes:
+SDP = "v=0\no=- 7 7 IN IP4 192.0.2.10\ns=-\nc=IN IP4 192.0.2.10\nt=0 0\nm=audio 9000 RTP/AVP 8\n"
+
+
+def message(start: str, cseq: str, tag: str = ";tag=far", body: str = "") -> bytes:
     branch = f"z9hG4bK{cseq.replace(' ', '')}"
     text = (
         f"{start}\nVia: SIP/2.0/TLS {PHONE[0]}:{PHONE[1]};rport;branch={branch}\n"
         f"From: <sip:me@example.net>;tag=near\nTo: <sip:you@example.net>{tag}\n"
         f"Call-ID: secret@phone\nCSeq: {cseq}\nMax-Forwards: 70\n"
-        f"Contact: <sip:me@{PHONE[0]}:{PHONE[1]};transport=tls>\nContent-Length: 0\n\n"
+        f"Contact: <sip:me@{PHONE[0]}:{PHONE[1]};transport=tls>\n"
+        f"Content-Length: {len(body) + body.count(chr(10))}\n\n{body}"
     )
     return text.replace("\n", "\r\n").encode()
 
 
-OK = message("SIP/2.0 200 OK", "1 INVITE")
-ACK = message("ACK sip:you@example.net SIP/2.0", "1 ACK")
+OK = message("SIP/2.0 200 OK", "1 INVITE", body=SDP)
+ACK = message("ACK sip:you@example.net SIP/2.0", "1 ACK", body=SDP)
 BYE = message("BYE sip:you@example.net SIP/2.0", "4 BYE")
 # From the phone, and the data of one record each: messages in two records, and two in one.
 CALL = [

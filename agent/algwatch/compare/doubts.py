@@ -113,7 +113,7 @@ class Doubts:
                 side = self._sides[copy.side]
                 self._heard(side, side.believe(copy))
                 told = True
-            elif copy.side == LAN:
+            elif copy.side == LAN and not self._is_of_far_end(copy):
                 row = copy.row
                 self.beside.add((row[CALL], row[METHOD], bool(row[STATUS])), copy.ends.src)
         self._stopped.clear()
@@ -121,6 +121,12 @@ class Doubts:
             self._queued.sort()
             for side in self._sides:
                 side.transactions.sort()
+
+    def _is_of_far_end(self, copy: Sighting) -> bool:
+        """Its source is the other end of the call, beyond the router."""
+        call = self._calls.get(copy.row[CALL])
+        pairs = call.flow_pairs.values() if call is not None else ()
+        return any(pair.outside[18:34] == copy.packed_ends[:16] for pair in pairs)
 
     def ready(self, crossings: Sequence[Crossing | Same] = ()) -> list[Crossing | Same]:
         """Those of the waiting crossings and of these whose messages count or are left out."""

@@ -35,8 +35,11 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
     found = Gaps(), Gaps()
     lans: dict[bytes, int] = {}  # by flow, the side it came from
     wans: dict[bytes, int] = {}
+    renamed: set[int] = set()  # by the router
     for pair in shared:
         one, other = pair[LAN][0], pair[WAN][0]
+        if one.pair != other.pair or one.call != other.call:
+            renamed |= {one.identity, other.identity}
         if one.ttl == other.ttl or not (one.ttl and other.ttl):
             continue
         came = LAN if one.ttl > other.ttl else WAN
@@ -47,8 +50,8 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
         elif max(entered, left) < most and not one.bits & ROW_TCP:
             shown = _during(pair[1 - came], spans[came])
             found[came].note(len(shown) - len(once(pair[came])), len(shown), pair[1 - came][0])
-    paired = {copies[0].identity for pair in shared for copies in pair}
-    alone = tuple({key: some for key, some in side.items() if key not in paired} for side in both)
+    lone = (lan.keys() ^ wan.keys()) - renamed
+    alone = tuple({key: side[key] for key in side.keys() & lone} for side in both)
     for side in (LAN, WAN):
         others: dict[int, list[int]] = {}
         for copies in alone[1 - side].values():

@@ -167,7 +167,7 @@ def _reading_of(call: Call, known: Known) -> Reading:
             return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
         if how.how in (lost.NEVER_ON_WAN, lost.NOT_SENT):
             where = odd_ack.place(call, how.dialog)
-            return Reading(where, cause.of_place(where), "no ACK with its number was sent")
+            return Reading(where, cause.of_place(where), "the only ACK has another number")
     return reading
 
 
