@@ -23,6 +23,7 @@ from algwatch.sip.transaction import FINAL, NOT_HEARD, ORPHAN, TIMED_OUT, UDP
 
 SEEK = 15 * SECOND  # between two searches for phones that have stopped
 TRIES = 2  # over TCP, until nobody has answered for certain
+LAPSES = 2  # one alone may be a phone that was switched off
 INSISTS = 3  # after so many hasty REGISTERs in a row a phone takes itself for unregistered
 
 
@@ -30,8 +31,9 @@ class Registered(Joined[Registration]):
     """call_id, aor: text. exchange: the latest failed REGISTER, or None. said: the latest outcome
     reported; doubted: no response, and yet there may have been one. binding: the terms of the
     latest accepted one; oddity: of it, as last reported; lapsed: the phone came after the end of
-    the granted time before; stopped: ns, the phone missed this time to register again, and others
-    did not; 0: not so. lan_ended: ns, the end of the LAN capture."""
+    the granted time before; lapses: so often in a row, and late by a tenth of it; stopped: ns, the
+    phone missed this time to register again, and others did not; 0: not so. lan_ended: ns, the end
+    of the LAN capture."""
 
     __slots__ = (
         "aor",
@@ -41,6 +43,7 @@ class Registered(Joined[Registration]):
         "exchange",
         "lan_ended",
         "lapsed",
+        "lapses",
         "oddity",
         "said",
         "stopped",
@@ -53,7 +56,7 @@ class Registered(Joined[Registration]):
         self.binding: Binding | None = None
         self.oddity: tuple[object, ...] = ()
         self.lapsed = self.doubted = False
-        self.stopped = 0
+        self.stopped = self.lapses = 0
         self.lan_ended = NEVER
 
     @property
@@ -215,10 +218,14 @@ class Registrations(Followed[Registered]):
         before = one.binding
         if made is not before and (before is None or made.at >= before.at):
             if before is not None and made.at > before.at and before.until > before.at:
-                one.lapsed = made.near.asked.row[AT] > before.until
+                late = made.near.asked.row[AT] - before.until
+                one.lapsed = late > 0
+                one.lapses = one.lapses + 1 if late > (before.until - before.at) // 10 else 0
             one.binding = made
             one.stopped = 0
             self.bind(one, made)
+        if one.lapses == LAPSES:
+            return (*made.oddity, one.lapses)
         return (*made.oddity, near.hasty >= INSISTS, one.lapsed) if made.oddity else ()
 
     def _failed(self, one: Registered) -> Exchange | None:

@@ -315,12 +315,28 @@ def unroutable_request(request: Sighting | None) -> tuple[str, str]:
     """The destination host of a request inside a dialog, by its Route or without one by its
     Request-URI, if unreachable from the Internet, and the name of this header field. Else two empty
     texts."""
-    if request is None or not request.row[TO_TAG] or not address.is_unroutable(request.ends.dst):
+    if request is None or not address.is_unroutable(request.ends.dst):
+        return "", ""
+    host, by = _first_target(request)
+    return (host, by) if host == request.ends.dst else ("", "")
+
+
+def hidden_target(request: Sighting | None) -> tuple[str, str]:
+    """The same for a request that was sent to a reachable host all the same, as to an outbound
+    proxy."""
+    if request is None or address.is_unroutable(request.ends.dst):
+        return "", ""
+    host, by = _first_target(request)
+    return (host, by) if address.is_unroutable(host) else ("", "")
+
+
+def _first_target(request: Sighting) -> tuple[str, str]:
+    """The first host that a request inside a dialog names, and its header field."""
+    if not request.row[TO_TAG]:
         return "", ""
     message = parsed(request.payload)
     routes = message.routes
-    host, by = (routes[0].host, "Route") if routes else (message.request_host, "Request-URI")
-    return (host, by) if host == request.ends.dst else ("", "")
+    return (routes[0].host, "Route") if routes else (message.request_host, "Request-URI")
 
 
 def own_refresh(call: Call) -> Sighting | None:

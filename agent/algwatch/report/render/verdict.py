@@ -59,6 +59,8 @@ UNTIL = f"Capture both sides on the router itself until the phone registers agai
 CROSSES = "Look at the arrows that end in a cross, or capture both sides once more."
 FOLLOW = ("Look whether the phone follows redirections (3xx), or ask the provider why it sends the "
           "phone elsewhere.")  # fmt: skip
+ASKED_HERE = ("The phone asked the caller for credentials: if the call came from the provider, let "
+              "the phone or PBX accept calls from that address without.")  # fmt: skip
 REFUSED = "Ask whoever refused it what the status code stands for there"
 LOOK = {
     "phone": "Look at the settings and the log of the phone",
@@ -336,6 +338,8 @@ def _after_call(call: CallSummary) -> str:
     if call.unfollowed:
         return FOLLOW if status.kind(call.status) == "redirected" else BOTH
     if status.kind(call.status) == "challenged":
+        if call.inbound:
+            return ASKED_HERE
         return "Check the user name and the password that the phone has for its provider."
     return f"Ask whoever refused the call what {status.in_words(call.status)} stands for there."
 

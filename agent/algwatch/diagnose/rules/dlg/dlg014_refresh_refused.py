@@ -18,8 +18,10 @@ What else looks the same
     UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After), a challenge (401, 407), a
     refusal by a person (486, 603) or a request taken back (487). A BYE of the other end. A session
     timer: DLG007. A dialog unknown to the other end: DLG008. A CSeq number that did not rise: the
-    refusal is right, and its sender at fault. A header field taken out by the
-    router: ALG018. A hold as in RFC 2543 (c=0.0.0.0) needs no direction in its answer.
+    refusal is right, and its sender at fault. A header field taken out by the router: ALG018. A
+    codec or media line changed by the router: the finding says so, and only a trial without its ALG
+    shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs no direction in its
+    answer.
 
 Recommendation
     The status gives the reason (488: codecs or fax; 405, 501: turn the feature off). Turn off
@@ -36,7 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
-from algwatch.base.sighting import FROM_TAG, STATUS, Sighting
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import FROM_TAG, STATUS, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, taken_out
 from algwatch.diagnose.finding import Finding
@@ -47,7 +50,7 @@ from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.denied import GLARE, is_unheld
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, to_text
 
 RULE = Rule(
     "DLG014", "refresh-refused", "warning", CALL, ("RFC 3261 14.1", "RFC 3261 12.2.1.2"),
@@ -76,16 +79,27 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             yield _unheld(call, known, asked, reply, True)
             return
         status, late = reply.row[STATUS], _out_of_order(call, asked, reply)
+        changed = "" if late else _changed_media(call)
+        so = f": {late.what}" if late else ""
+        step = (
+            f"Ask whoever refused it what {status} stands for there, and turn off what was asked "
+            "for (direct media, T.38, hold) at the end that asks."
+        )
+        if changed:
+            so = f": the router had changed {changed} in it"
+            step = (
+                "Try the same once with the SIP ALG of the router off, on one phone: only then it "
+                "is known whether the change is the reason."
+            )
         yield RULE.finding(
             late.where if late else "unknown", "observed",
             f"{_named(call, asked)} was refused with {status}, and its sender ended the call at "
-            f"once{': ' + late.what if late else ''}.",
+            f"once{so}.",
             [evidence(asked, "asked to change the session", "200"),
              evidence(reply, f"refused with {status}, and then BYE", "200")],
             call.call_id, cause=late.cause if late else cause.REFUSED, call_id=call.call_id,
             line=known.line_name(call), symptom=late is None,
-            next_step="" if late else f"Ask whoever refused it what {status} stands for there, and "
-            "turn off what was asked for (direct media, T.38, hold) at the end that asks.",
+            next_step="" if late else step,
         )  # fmt: skip
         return
     yield from _never_granted(call, known)
@@ -93,6 +107,30 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 def _out_of_order(call: Call, asked: Sighting, reply: Sighting) -> Reading | None:
     return out_of_order(call, asked) if reply.row[STATUS] in REFUSALS else None
+
+
+def _changed_media(call: Call) -> str:
+    """A line of the refused offer that left the router otherwise than it came, quoted; "" if they
+    are the same but for addresses and ports, which a NAT may change."""
+    lan, wan = call.dialog(LAN), call.dialog(WAN)
+    if lan is None or wan is None or lan.refused is None or wan.refused is None:
+        return ""
+    came, left = sorted((lan.refused[0], wan.refused[0]), key=lambda copy: copy.at)
+    if came.payload == left.payload or not are_copies(came, left):
+        return ""
+    kept = list(_media(left).values())
+    gone = next((line for line, media in _media(came).items() if media not in kept), b"")
+    return quote.quoted(to_text(gone)) if gone else ""
+
+
+def _media(copy: Sighting) -> dict[bytes, list[bytes]]:
+    """The lines that say which media and codecs, each with its words but a port."""
+    found = {}
+    for line in Message(copy.payload).body.splitlines():
+        if line.startswith((b"m=", b"a=rtpmap:", b"a=fmtp:")):
+            words = line.split()
+            found[line] = words[:1] + words[2:] if line.startswith(b"m=") else words
+    return found
 
 
 def _named(call: Call, asked: Sighting) -> str:

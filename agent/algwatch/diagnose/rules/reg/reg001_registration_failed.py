@@ -7,7 +7,8 @@ What it sees
     again and again in spite of its credentials. One refused with 403 or 404 names the router if it
     had written another address of record into its To. The two taps tell how far it came, and
     whether a response came to the router and was lost there. A phone without another REGISTER after
-    one and a half times its granted time, while other phones go on.
+    one and a half times its granted time, while other phones go on; or one that registers again
+    only after its granted time was over, twice in a row.
 
 Why it breaks calls
     An unregistered phone does not ring, and many providers refuse its calls.
@@ -35,7 +36,7 @@ from collections.abc import Iterator
 from algwatch.base import address
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import CSEQ
-from algwatch.compare.registered import Registered
+from algwatch.compare.registered import LAPSES, Registered
 from algwatch.diagnose import cause, other_aor, renamed, taken_out
 from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
@@ -69,6 +70,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     outcome, exchange = registered.said, registered.exchange
     if registered.stopped:
         yield from _stopped(registered, known)
+    if registered.lapses == LAPSES and outcome == "accepted":
+        yield from _lapsed(registered, known)
     if outcome == "accepted" or exchange is None or exchange.request is None:
         return
     t, step = exchange.entered, ""
@@ -144,6 +147,26 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
         f"{registered.aor}/stopped", cause=cause.UNKNOWN, call_id=registered.call_id,
         line=known.line_name(registered),
         next_step="See whether that phone is on, and capture at its own port.",
+    )  # fmt: skip
+
+
+def _lapsed(registered: Registered, known: Known) -> Iterator[Finding]:
+    """The phone registers later than the granted time allows, again and again."""
+    agreed = registered.binding
+    if agreed is None or known.capture.lost_at or (agreed.far or agreed.near) is not agreed.near:
+        return  # REG003, if the router changed the time
+    granted, wanted = (agreed.until - agreed.at) // SECOND, agreed.near.wanted
+    yield RULE.finding(
+        "phone" if known.two_sided else "unknown", "latent",
+        f"{somebody(registered.aor)} was registered for {granted} s and registered again only "
+        "after that time was over, twice in a row: between the two no call reaches it.",
+        [evidence(agreed.near.granted, f"grants {granted} s",
+                  f"another REGISTER within {granted} s"),
+         evidence(agreed.near.asked, f"asks for {wanted} s" if wanted >= 0 else "no time", "")],
+        f"{registered.aor}/lapsed", cause=cause.UNKNOWN, call_id=registered.call_id,
+        line=known.line_name(registered),
+        next_step=f"Set the registration time of the phone to {granted} s, as the provider grants "
+        "no more, or look what keeps it from registering in time.",
     )  # fmt: skip
 
 

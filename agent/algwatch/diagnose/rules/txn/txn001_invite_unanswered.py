@@ -30,13 +30,22 @@ from collections.abc import Iterator
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import AT, Sighting
+from algwatch.base.sighting import AT, TO_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.signs import TROUBLED
-from algwatch.diagnose import cause, malformed, misrouted, not_let_in, renamed, unheard
+from algwatch.diagnose import (
+    cause,
+    malformed,
+    misrouted,
+    not_let_in,
+    out_of_order,
+    renamed,
+    unheard,
+)
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.oversized import is_fragmented
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
@@ -48,6 +57,11 @@ RULE = Rule(
 )  # fmt: skip
 
 REPEATED = 4  # in 3.5 s: every end answers sooner, if only with 100
+SHORTER = (
+    "Make the INVITE shorter (fewer codecs) or use TCP: if it is answered then, fragments are lost "
+    "beyond this router."
+)
+
 Which = tuple[int, bool]  # CSeq number, and whether it is the caller's: each end counts its own
 
 
@@ -169,10 +183,25 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
             or _moved(call, copies[0], known)
             or Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
         )
-    last = _unanswered(call, WAN)
+    last, sent = _unanswered(call, WAN), _unanswered(call, LAN)
+    if sent is not None and sent[1].row[TO_TAG]:
+        late = out_of_order.out_of_order(call, sent[1])
+        if late is not None and late.where == "phone":
+            return Reading(late.where, late.cause, f"it left the router, but {late.what}")
+    if last is not None and _may_be_too_long(call, known, last[1]):
+        return Reading(
+            "network", cause.UNKNOWN, "it left the router in IP fragments, and nobody answered",
+            step=SHORTER,
+        )  # fmt: skip
     return misrouted.wrong_source(last[1] if last is not None else None, known) or Reading(
         "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
+
+
+def _may_be_too_long(call: Call, known: Known, left: Sighting) -> bool:
+    """It left in fragments, and the far end has answered none in fragments so far."""
+    line = known.line(call)
+    return is_fragmented(left) and line is not None and not line.fragments_answered
 
 
 def _moved(call: Call, lan: Sighting, known: Known) -> Reading | None:

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
+from algwatch.base.sighting import CSEQ, TXN
 from algwatch.compare.call import Call
 from algwatch.compare.misdelivered import goes_to_contact
 from algwatch.compare.signs import TROUBLED
@@ -38,6 +39,8 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
+from algwatch.sip.message import Message
+from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.timers import SECOND, T2, TIMER_H
 from algwatch.sip.transaction import Transaction
 
@@ -111,6 +114,11 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
         return Reading(
             "router", cause.ROUTER, "the router sent it to a port that the phone did not send from"
         ), True
+    if not inward and _reuses_branch(near):
+        return Reading("phone", cause.PHONE, (
+            "the INVITE with credentials has the branch of the one before (RFC 3261 section "
+            "8.1.1.7), so it is taken for that one and gets its answer again"
+        )), True  # fmt: skip
     if near.misbranched:
         what = "the branch or the sent-by of its ACK is not that of the INVITE (RFC 3261 section " \
                "17.1.1.3)"  # fmt: skip
@@ -132,6 +140,14 @@ def _reading(call: Call, s: DialogSet, t: Transaction) -> tuple[Reading, bool]:
     if inward:
         return Reading("phone", cause.UNKNOWN, "the ACK was delivered, and it still comes"), False
     return Reading("network", cause.UNKNOWN, "the ACK left the router, and it still comes"), False
+
+
+def _reuses_branch(near: DialogSet) -> bool:
+    """The latest INVITE is another one than the refusal answers, in the same transaction."""
+    asked, reply = near.request, near.response
+    if asked is None or reply is None or asked.row[CSEQ] == reply.row[CSEQ]:
+        return False
+    return asked.row[TXN] == reply.row[TXN] and Message(reply.payload).status in CHALLENGES
 
 
 def _same(near: DialogSet, s: DialogSet, t: Transaction) -> Transaction | None:

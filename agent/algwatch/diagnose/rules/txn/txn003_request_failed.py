@@ -20,11 +20,11 @@ What else looks the same
     TCP, a response on one side alone: the other capture lost a segment, or a proxy has it. A
     request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
     OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
-    DLG008. A BYE with a CSeq number that is not above its sender's INVITE: the refusal is right. A
-    BYE past the proxies of its call: the phone left its Route out, or they did not record
-    themselves. A repeated BYE refused with 500 may have ended the call: possible harm. A request
-    after the NAT had dropped the mapping of its phone, or on another path: no router has to let it
-    in, and the finding says so.
+    DLG008. A CSeq number that is not above its sender's INVITE: the refusal, or the silence, is
+    right. A BYE past the proxies of its call: the phone left its Route out, or they did not record
+    themselves; so with a Route or Request-URI that nobody can reach from here. A repeated BYE
+    refused with 500 may have ended the call: possible harm. A request after the NAT had dropped the
+    mapping of its phone, or on another path: no router has to let it in, and the finding says so.
 
 Recommendation
     Find the place of the stop. If the mapping had expired: a shorter refresh or keep-alive on the
@@ -140,8 +140,10 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
 
 def _out_of_order(exchange: Exchange, known: Known) -> Reading | None:
     call = known.call(exchange.request) if exchange.request is not None else None
-    if call is None or exchange.status not in out_of_order.REFUSALS:
+    if call is None or exchange.status not in (0, *out_of_order.REFUSALS):
         return None
+    if exchange.method == "CANCEL":
+        return None  # it has the number of its INVITE (RFC 3261 section 9.1)
     return out_of_order.out_of_order(call, exchange.request)
 
 
@@ -222,6 +224,10 @@ LOST_SEGMENT = (
     "Capture both sides once more: over TCP nothing is lost on the way, so one capture lost a "
     "segment, or a program on the router (a proxy, an ALG) keeps the connection."
 )
+TARGET = (
+    "Look at the Record-Route of the messages that began the call: with one the phone has to send "
+    "its requests that way, and without one the other end may not tell a private Contact."
+)
 HALF_SEEN = (
     "the responses came for a program on the router and were not logged on their way to it (a SIP "
     "helper changes them behind every hook), so it is not known what the program got"
@@ -293,10 +299,17 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return misrouted.delivered_astray(exchange, known) or Reading(
             "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
         )
+    if (late := _out_of_order(exchange, known)) is not None and late.where == "phone":
+        return Reading(late.where, late.cause, f"it left the router, but {late.what}")
     if (elsewhere := _went_elsewhere(exchange, call)) is not None:
         return elsewhere
     # After the end of the call, nothing shows whether it went to the right end.
     lost = call is None and left.request is not None and bool(left.request.row[TO_TAG])
+    host, by = route_set.hidden_target(left.request)
+    if host and misrouted.wrong_source(left.request, known) is None:
+        return Reading("unknown", cause.UNKNOWN, (
+            f"it left the router, and nobody answered; its {by} names {host}, a private address"
+        ), step=TARGET)  # fmt: skip
     return misrouted.wrong_source(left.request, known) or Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
