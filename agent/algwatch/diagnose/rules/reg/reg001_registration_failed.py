@@ -153,7 +153,9 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
 def _lapsed(registered: Registered, known: Known) -> Iterator[Finding]:
     """The phone registers later than the granted time allows, again and again."""
     agreed = registered.binding
-    if agreed is None or known.capture.lost_at or (agreed.far or agreed.near) is not agreed.near:
+    if agreed is None or known.capture.lost_at or known.capture.gaps:
+        return  # a REGISTER between the two may not have been captured
+    if (agreed.far or agreed.near) is not agreed.near:
         return  # REG003, if the router changed the time
     granted, wanted = (agreed.until - agreed.at) // SECOND, agreed.near.wanted
     yield RULE.finding(
