@@ -366,7 +366,7 @@ class Comparison:
         """Copies of which the other one was not captured. Empties the list."""
         assert self.pairing is not None
         for copy in copies:
-            if self.pairing.gaps[1 - copy.side].hides(copy):
+            if self.pairing.gaps[1 - copy.side].blurs(copy):
                 call = self.calls.table.get(copy.row[CALL])
                 if call is not None:
                     call.gaps = True

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 class Gaps:
     """Packets that a capture lacks and that are seen behind the router. missing, of passed; first:
     what is known of one behind it, example: the message itself. stopped: identities of messages on
-    the other side with too many copies to be all among the missing."""
+    the other side with too many copies to be all among the missing; out: of those behind it."""
 
-    __slots__ = ("example", "first", "missing", "passed", "stopped")
+    __slots__ = ("example", "first", "missing", "out", "passed", "stopped")
 
     def __init__(self) -> None:
         self.missing = self.passed = 0
         self.example: Sighting | None = None
         self.first: Copy | None = None
         self.stopped: frozenset[int] = frozenset()
+        self.out: set[int] = set()
 
     def note(self, missing: int, passed: int, copy: Copy) -> None:
         self.passed += passed
@@ -32,3 +33,7 @@ class Gaps:
     def hides(self, copy: Sighting) -> bool:
         """A message of the other side may have passed and be missing here."""
         return self.missing > 0 and copy.row[PAIR] ^ copy.row[CALL] not in self.stopped
+
+    def blurs(self, copy: Sighting) -> bool:
+        """The same, and nothing shows whether it passed."""
+        return self.hides(copy) and copy.row[PAIR] ^ copy.row[CALL] not in self.out

@@ -66,6 +66,7 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
             shown = _during(copies, spans[came])
             if shown and not changed:
                 found[came].note(len(shown), len(shown), copy)
+                found[came].out.add(copy.identity)
     for side, gaps in enumerate(reversed(found)):
         if gaps.missing:
             least = log(CHANCE) / log(min(MOST, gaps.missing / gaps.passed))

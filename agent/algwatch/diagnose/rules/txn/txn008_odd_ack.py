@@ -50,7 +50,7 @@ ODD = {
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
-    found = _odd(call, known.lossy(call))
+    found = _odd(call, known.lossy(call) or known.capture.gaps)
     if found is None:
         yield from _one_hop(call, known)
         return
