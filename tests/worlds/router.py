@@ -12,6 +12,7 @@ from craft import FORWARD, NS, START, Packet, frame
 
 from worlds.text import Place
 
+WAN = "198.51.100.2"
 LAG = 0.01  # seconds from the router to the far end
 Rewriter = Callable[[bytes], bytes | None]  # None: the message is swallowed
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ends of a world: a phone behind the router, and its provider."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+from craft import answer
+
+from worlds.endpoint import Endpoint
+from worlds.router import WAN, Clock, Nat, Router
+from worlds.talk import Plan
+from worlds.text import Place, Text
+
+
+class Phone(Endpoint):
+    """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider."""
+
+    near = True
+
+    def __init__(self, clock: Clock, router: Router, name: str, nat: Nat, far: Place,
+                 plans: dict[str, Plan]) -> None:  # fmt: skip
+        here = nat.phone
+        super().__init__(clock, name, "far", here, plans)
+        self.nat = nat
+        self.router, self.provider = router, far
+        self.shows = self.says = here
+        self.proxy = True
+        self.registered = False
+        router.hosts[here[0]] = self.heard
+
+    def send(self, raw: bytes, to: Place) -> None:
+        self.router.send(raw, self.here, to)
+
+    @property
+    def contact(self) -> Place:
+        return self.shows
+
+    @property
+    def sent_by(self) -> Place:
+        return self.says
+
+    def way_back(self, asked: Text, source: Place) -> Place:
+        return source
+
+    def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
+        route = text["Record-Route"]
+        to = text.route if route else text.contact
+        return text.contact, self.provider if self.proxy else to, route
+
+    def register(self, number: int) -> None:
+        asked = self.made("REGISTER", f"reg-{self.name}", ("r", ""), self.provider, number,
+                          ("Expires: 600",))  # fmt: skip
+
+        def then(text: Text) -> None:
+            self.registered = text.status == 200
+
+        def gone() -> None:
+            self.registered = False
+
+        self.ask(asked, self.provider, then, gone)
+
+
+class Provider(Endpoint):
+    """handles: how it treats the NAT of a phone: alias (sends to where packets come from), rewrite
+    (writes that into the Request-URI too), public (as rewrite where the Contact is private),
+    contact (goes by the Contact). follows: it answers to where packets come from, always. behind:
+    the Contact of its calls, where it is not its own address."""
+
+    def __init__(self, clock: Clock, router: Router, here: Place, plans: dict[str, Plan]) -> None:
+        super().__init__(clock, "far", "", here, plans)
+        self.router = router
+        self.handles, self.follows = "alias", True
+        self.says = self.behind = here
+        self.bound: dict[str, tuple[Place, Place]] = {}
+        router.hosts[here[0]] = self.heard
+        self.strict_uri = False
+
+    def send(self, raw: bytes, to: Place) -> None:
+        self.router.receive(raw, self.here, to)
+
+    @property
+    def contact(self) -> Place:
+        return self.behind
+
+    @property
+    def sent_by(self) -> Place:
+        return self.says
+
+    def way_back(self, asked: Text, source: Place) -> Place:
+        return source if self.follows else super().way_back(asked, source)
+
+    def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
+        contact = text.contact
+        private = contact[0] and ip_address(contact[0]).is_private and contact[0] != WAN
+        if self.handles == "alias":
+            return contact, source, ""
+        if self.handles == "rewrite" or (self.handles == "public" and private):
+            return source, source, ""
+        return contact, contact, ""
+
+    def _request(self, text: Text, source: Place) -> None:
+        if text.method != "REGISTER" or self._unproven(text):
+            super()._request(text, source)
+            return
+        self.bound[text["From"]] = self.reach(text, source)[:2]
+        raw = text.raw.decode()
+        shown = re.search(r"Contact: ([^\r]+)", raw)
+        self.send(answer(200, text.raw, to_tag="p", contact=shown[1] if shown else "",
+                         more=["Expires: 600"]), self.way_back(text, source))  # fmt: skip
