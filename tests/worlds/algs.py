@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from craft import linux_in, linux_out, sized
 
-from worlds.router import WAN, Nat, Rewriter
+from worlds.router import Nat, Rewriter
 from worlds.text import Text
 
 PROVIDER = "203.0.113.5"
@@ -57,7 +57,8 @@ def linux(nat: Nat) -> None:
 def of_contact(nat: Nat, rng: random.Random) -> None:
     """Contact alone, by the mapping or not, put back or not."""
     inside = f"{nat.phone[0]}:{nat.phone[1]}"
-    outside = rng.choice([f"{WAN}:{nat.outside[1]}", f"{WAN}:{nat.phone[1]}", f"{WAN}:5060",
+    wan = nat.outside[0]
+    outside = rng.choice([f"{wan}:{nat.outside[1]}", f"{wan}:{nat.phone[1]}", f"{wan}:5060",
                           "192.168.1.1:5060"])  # fmt: skip
     nat.outs = lines(("Contact",), inside, outside, rng.choice([(), ("INVITE",), ("REGISTER",)]))
     if rng.random() < 0.6:
@@ -65,9 +66,9 @@ def of_contact(nat: Nat, rng: random.Random) -> None:
 
 
 def of_via(nat: Nat, rng: random.Random) -> None:
-    inside, outside = f"{nat.phone[0]}:{nat.phone[1]}", f"{WAN}:{nat.outside[1]}"
+    inside, outside = f"{nat.phone[0]}:{nat.phone[1]}", f"{nat.outside[0]}:{nat.outside[1]}"
     if rng.random() < 0.3:
-        outside = f"{WAN}:{nat.phone[1]}"
+        outside = f"{nat.outside[0]}:{nat.phone[1]}"
     nat.outs = lines(("Via",), inside, outside)
     if rng.random() < 0.6:
         nat.ins = lines(("Via",), outside, inside)
@@ -81,7 +82,8 @@ def of_rport(nat: Nat, rng: random.Random) -> None:
 
 def of_name(nat: Nat, rng: random.Random) -> None:
     names = rng.choice([("Call-ID",), ("From", "To"), ("Via",)])
-    old, new = {"Call-ID": (f"@{nat.phone[0]}", f"@{WAN}"), "From": ("tag=one", "tag=two"),
+    wan = nat.outside[0]
+    old, new = {"Call-ID": (f"@{nat.phone[0]}", f"@{wan}"), "From": ("tag=one", "tag=two"),
                 "Via": ("branch=z9hG4bK-one", "branch=z9hG4bK-nat")}[names[0]]  # fmt: skip
     nat.outs = lines(names, old, new)
     if rng.random() < 0.5:
@@ -97,7 +99,7 @@ def of_far_contact(nat: Nat, rng: random.Random) -> None:
 def of_sdp(nat: Nat, rng: random.Random) -> None:
     def outs(raw: bytes) -> bytes:
         head, end, body = raw.partition(b"\r\n\r\n")
-        return sized(head + end + body.replace(nat.phone[0].encode(), WAN.encode()))
+        return sized(head + end + body.replace(nat.phone[0].encode(), nat.outside[0].encode()))
 
     nat.outs = outs
 

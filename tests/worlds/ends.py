@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 
 from craft import answer
 
 from worlds.endpoint import Endpoint
-from worlds.router import WAN, Clock, Nat, Router
+from worlds.router import Clock, Nat, Router
 from worlds.talk import Plan
 from worlds.text import Place, Text
 
@@ -28,7 +27,8 @@ class Phone(Endpoint):
         self.shows = self.says = here
         self.proxy = True
         self.registered = False
-        router.hosts[here[0]] = self.heard
+        self.trunk = False  # it never registers
+        router.listen(here[0], self.heard)
 
     def send(self, raw: bytes, to: Place) -> None:
         self.router.send(raw, self.here, to)
@@ -49,7 +49,19 @@ class Phone(Endpoint):
         to = text.route if route else text.contact
         return text.contact, self.provider if self.proxy else to, route
 
+    def move(self, here: Place) -> None:
+        """To another address, and another mapping without ALG."""
+        shows = self.shows
+        self.nat = Nat(here, (self.nat.outside[0], 52000))
+        self.router.add(self.nat)
+        self.router.listen(here[0], self.heard)
+        self.here = self.says = here
+        self.shows = (here[0], shows[1]) if shows[0].startswith("192.") else self.nat.outside
+        self.register(6)
+
     def register(self, number: int) -> None:
+        if self.trunk:
+            return
         asked = self.made("REGISTER", f"reg-{self.name}", ("r", ""), self.provider, number,
                           ("Expires: 600",))  # fmt: skip
 
@@ -74,7 +86,7 @@ class Provider(Endpoint):
         self.handles, self.follows = "alias", True
         self.says = self.behind = here
         self.bound: dict[str, tuple[Place, Place]] = {}
-        router.hosts[here[0]] = self.heard
+        router.listen(here[0], self.heard)
         self.strict_uri = False
 
     def send(self, raw: bytes, to: Place) -> None:
@@ -93,7 +105,7 @@ class Provider(Endpoint):
 
     def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
         contact = text.contact
-        private = contact[0] and ip_address(contact[0]).is_private and contact[0] != WAN
+        private = contact[0].startswith(("192.168.", "10.", "100.64."))
         if self.handles == "alias":
             return contact, source, ""
         if self.handles == "rewrite" or (self.handles == "public" and private):

@@ -194,7 +194,8 @@ def main(show: Callable[[str], None] = print) -> int:
                 count[f"of these, disable is {played.advice.get(DISABLE, 'not advised')}"] += 1
             for wrong in played.false + played.false_in_part:
                 count["false"] += 1
-                drawn = f"{', '.join(played.alg.algs)}; {played.alg.provider.handles}"
+                world = played.alg
+                drawn = f"{', '.join(world.algs)}; {world.provider.handles}; {world.turn}"
                 show(f"{seed}: {wrong} ({drawn})")
     for what, number in sorted(count.items()):
         show(f"{number:6} {what}")

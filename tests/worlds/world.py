@@ -10,7 +10,8 @@ from worlds.algs import ALGS, PROVIDER, linux
 from worlds.ends import Phone, Provider
 from worlds.router import WAN, Clock, Nat, Router
 from worlds.talk import Plan, Talk
-from worlds.text import Text
+from worlds.text import Place, Text
+from worlds.turns import TURNS
 
 BEHIND = "203.0.113.77"
 
@@ -18,7 +19,9 @@ BEHIND = "203.0.113.77"
 class World:
     """seed draws all of it; with_alg: or the same without the ALG. algs: its name for each phone,
     "" where it leaves that alone. begun: the calls that were dialled, by phone. expires: NAT
-    mappings go; loses: packets get lost, on the wire; calm: neither, and the rest is the same."""
+    mappings go; loses: packets get lost, on the wire; calm: neither, and the rest is the same.
+    turn: its name; caller: the host that calls; refresh: the method inside calls.
+    """
 
     def __init__(self, seed: int, with_alg: bool, calm: bool = False) -> None:
         rng = random.Random(seed)
@@ -35,17 +38,35 @@ class World:
         self.phones.append(self._phone(rng, "one", 10))
         if rng.random() < 0.6:
             self.phones.append(self._phone(rng, "two", 11))
-        for phone in self.phones:
-            self._draw_alg(rng, phone, with_alg)
         self.begun: list[tuple[Phone, str]] = []
         habits = random.Random(f"{seed} habits")
         self.expires = self.loses = False
         self._draw_habits(habits)
+        self.refresh = "INVITE"
+        self.caller = self.provider
+        self._take_turn(random.Random(f"{seed} turn"))
+        for phone in self.phones:
+            self._draw_alg(rng, phone, with_alg)
         if calm:
             self.router.lasts, self.router.loss = 1e9, None
         for phone in self.phones:
             self._play(rng, habits, phone)
         self.clock.run(500)
+
+    def _take_turn(self, rng: random.Random) -> None:
+        self.turn = ""
+        if rng.random() < 0.6:
+            turn = rng.choice(TURNS)
+            self.turn = turn.__name__
+            turn(self, rng)
+
+    def second(self, here: Place) -> Provider:
+        """Another host of the provider, which knows all that the first knows."""
+        first = self.provider
+        other = Provider(self.clock, self.router, here, self.plans)
+        other.handles, other.follows, other.challenges = first.handles, first.follows, False
+        other.talks, other.bound = first.talks, first.bound
+        return other
 
     def _draw_habits(self, rng: random.Random) -> None:
         self.provider.challenges = rng.random() < 0.4
@@ -93,6 +114,8 @@ class World:
         if spared or not with_alg:
             nat.outs, nat.ins, nat.forced = *was, 0
             name = ""
+        elif name == "linux":
+            nat.remap = lambda: linux(nat)
         self.algs.append(name)
 
     def _play(self, rng: random.Random, habits: random.Random, phone: Phone) -> None:
@@ -108,6 +131,7 @@ class World:
             end = habits.random()
             plan.busy, plan.gives_up = end < 0.1, 0.1 <= end < 0.2
             if habits.random() < 0.25:
+                plan.method = self.refresh
                 plan.again, plan.again_near = habits.uniform(2, after), habits.random() < 0.5
             if self.expires and habits.random() < 0.5:
                 plan.after += 45
@@ -121,10 +145,11 @@ class World:
             if out:
                 phone.call(call_id, (PROVIDER, 5060), phone.provider)
                 return
+            caller = self.caller
             bound = next((b for name, b in self.provider.bound.items() if phone.name in name), None)
             if bound is not None:
-                self.provider.far = phone.name
-                self.provider.call(call_id, *bound)
+                caller.far = phone.name
+                caller.call(call_id, *bound)
 
         return dial
 
