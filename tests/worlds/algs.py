@@ -47,7 +47,7 @@ def linux(nat: Nat) -> None:
     def ins(raw: bytes) -> bytes:
         """The forced destination port (nf_conntrack_sip.c process_sip_request())."""
         text = Text(raw)
-        if not text.status and text.sent_by[0] == PROVIDER and text.sent_by[1] != 5060:
+        if not text.status and text.sent_by[0] == PROVIDER and text.sent_by[1] not in (5060, 5070):
             nat.forced = text.sent_by[1]
         return undo(raw)
 

@@ -361,13 +361,14 @@ class Endpoint:
                 self._hang_up(talk)
 
         method = self.plan(talk).method
+        name = method.replace("INV", "re-INV")
 
         def then(text: Text) -> None:
             if text.status >= 300:
-                over(f"{method} refused with {text.status}")
+                over(f"{name} refused with {text.status}")
 
         self.ask(self.inside(method, talk, talk.cseq), talk.to, then,
-                 lambda: over(f"{method} unanswered"))  # fmt: skip
+                 lambda: over(f"{name} unanswered"))  # fmt: skip
 
     def _hang_up(self, talk: Talk) -> None:
         talk.cseq += 1

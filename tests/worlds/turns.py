@@ -34,10 +34,10 @@ def upstream(world: World, rng: random.Random) -> None:
 
 
 def two_hosts(world: World, rng: random.Random) -> None:
-    """Calls come from another host or port than the registration went to. Half of the routers let
-    everything in that goes to a mapping."""
+    """Calls come from another host or port than the registration went to. Where the router lets in
+    only answers, they are as any scanner's."""
     world.caller = world.second((SECOND, 5060) if rng.random() < 0.6 else (PROVIDER, 5070))
-    world.router.cone = rng.random() < 0.7
+    world.router.cone = True
 
 
 def ports_move(world: World, rng: random.Random) -> None:
@@ -77,6 +77,7 @@ def redirects(world: World, rng: random.Random) -> None:
     """The provider sends callers to another of its hosts."""
     world.caller = world.second((SECOND, 5060))
     world.provider.sends_to = SECOND, 5060
+    world.router.cone = True
 
 
 def trunk(world: World, rng: random.Random) -> None:
