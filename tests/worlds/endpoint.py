@@ -263,7 +263,7 @@ class Endpoint:
                 talk.ended = True
             self.send(answer(200 if known else NOT_MINE, text.raw), back)
         elif text.method in ("UPDATE", "OPTIONS", "INFO"):
-            known = same and not foreign
+            known = (same and not foreign) or not text.tags[1]
             more = self._contact() if text.method == "UPDATE" else ""
             self.send(answer(200 if known else NOT_MINE, text.raw, contact=more), back)
 

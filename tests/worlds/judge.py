@@ -24,7 +24,7 @@ from test_golden import analyze  # noqa: E402
 
 from worlds.world import Ended, World  # noqa: E402
 
-DISABLE = "disable-sip-alg"
+DISABLE, KEEP = "disable-sip-alg", "keep-sip-alg"
 HURTS = ("observed", "certain")
 Files = tuple[list[Packet], list[Packet]]
 
@@ -48,6 +48,8 @@ class Played:
         needed = self.alg.fine and self.alg.all_shown and not self.plain.fine
         if DISABLE in self.advice and needed:
             wrong.append("disable is advised, and nothing but the ALG makes it work")
+        if self.advice.get(KEEP) == "recommended" and self.hurt_by_alg:
+            wrong.append("keep is recommended, and calls die by the ALG alone")
         wrong += self._innocent(self.said_plain)
         for world, said in ((self.alg, self.said), (self.plain, self.said_plain)):
             state = said["verdict"]["state"]
