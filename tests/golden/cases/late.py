@@ -4,16 +4,7 @@ its 2xx: neither is the fault of the phone."""
 
 from __future__ import annotations
 
-from craft import (
-    LADDER_2XX,
-    LADDER_INVITE,
-    House,
-    Incoming,
-    Outgoing,
-    linux_in,
-    outgoing_call,
-    register,
-)
+from craft import LADDER_2XX, LADDER_INVITE, House, Incoming, Outgoing, register
 
 from cases.case import case
 
