@@ -50,9 +50,7 @@ def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Re
     came, left = _target(wan), _target(lan)
     if came != own or left == own:
         return None
-    what = (
-        f"it came with the Contact of the phone in its Request-URI, {value(joined(*came[:2]))}, "
-    )
+    what = f"it came with the Contact of the phone in its Request-URI, {value(joined(*came[:2]))}, "
     if not sure:
         what += f"and a copy in the LAN has {value(joined(*left[:2]))}"
         return Reading("unknown", cause.UNKNOWN, what)
