@@ -88,7 +88,8 @@ class Played:
         lived = {name[:4] for name, ended in self.calm.calls.items() if ended.lived}
         return [f"the {found['where']} is blamed for call {found['call_id']}: {found['rule']}"
                 for found in said["findings"] if found["where"] in ("phone", "provider")
-                and found["harm"] in HURTS and found["call_id"][:4] in lived]  # fmt: skip
+                and found["harm"] in HURTS and found["call_id"][:4] in lived
+                and not (found["cause"] == "no-rport" and self.alg.router.moves)]  # fmt: skip
 
     @property
     def false_in_part(self) -> list[str]:
