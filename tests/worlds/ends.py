@@ -61,9 +61,8 @@ class Phone(Endpoint):
 
     def register(self, number: int) -> None:
         if self.trunk:
-            if number > 10:  # only the end of the captures
-                ping = self.made("OPTIONS", f"ping-{self.name}", ("o", ""), self.provider, 1)
-                self.ask(ping, self.provider, lambda text: None, lambda: None)
+            ping = self.made("OPTIONS", f"ping-{self.name}", ("o", ""), self.provider, number)
+            self.ask(ping, self.provider, lambda text: None, lambda: None)
             return
         asked = self.made("REGISTER", f"reg-{self.name}", ("r", ""), self.provider, number,
                           ("Expires: 600",))  # fmt: skip
