@@ -33,11 +33,16 @@ class Endpoint:
     plans: by the first letters of a Call-ID, of which the router may change the rest. strict_via:
     a response with another Via is not its own; strict_uri: nor is a request inside a call with
     another Request-URI than its Contact. challenges: it wants to know who asks. record: its
-    Record-Route."""
+    Record-Route. once: it sends a request once; patience: s that it waits for a response. trying:
+    it sends 100; rings_with: the status that follows. sends_to: callers go there with a 302."""
 
     strict_via = strict_uri = rport = True
     near = challenges = False
     record = ""
+    once = trying = False
+    patience = GIVE_UP
+    rings_with = 180
+    sends_to: Place | None = None
 
     def __init__(self, clock: Clock, name: str, far: str, here: Place,
                  plans: dict[str, Plan]) -> None:  # fmt: skip
@@ -106,9 +111,10 @@ class Endpoint:
         def quiet() -> bool:
             return asked.heard or (invites and asked.rings)
 
-        for after in (0, *ladder):
-            self.clock.after(after, lambda: None if quiet() else self.send(text.raw, to))
-        self.clock.after(GIVE_UP, lambda: None if quiet() else gone())
+        for after in (0,) if self.once else (0, *ladder):
+            if after < self.patience:
+                self.clock.after(after, lambda: None if quiet() else self.send(text.raw, to))
+        self.clock.after(self.patience, lambda: None if quiet() else gone())
         return asked
 
     def call(self, call_id: str, uri: Place, to: Place) -> None:
@@ -188,6 +194,8 @@ class Endpoint:
             self._acknowledge(asked, text, talk, source)
         if first and text.status == 401 and WHO.encode() not in asked.text.raw:
             self._prove(asked, talk)
+        elif first and text.status == 302:
+            self._prove(asked, talk, text.contact)
         elif first:
             asked.then(text)
 
@@ -197,13 +205,14 @@ class Endpoint:
         ack = self.made("ACK", text.call_id, tags, asked.text.uri, asked.text.cseq)
         self.send(ack.raw.replace(ack.branch.encode(), asked.text.branch.encode()), asked.to)
 
-    def _prove(self, asked: Asked, talk: Talk | None) -> None:
+    def _prove(self, asked: Asked, talk: Talk | None, there: Place | None = None) -> None:
+        """Ask once more, with a password; there: where a 302 sends it."""
         cseq = asked.text.cseq + 1
         if talk is not None:
             talk.cseq = cseq
         text = self.made(asked.text.method, asked.text.call_id, (asked.text.tags[0], ""),
-                         asked.text.uri, cseq, (*asked.text.kept, WHO))  # fmt: skip
-        self.ask(text, asked.to, asked.then, asked.gone)
+                         there or asked.text.uri, cseq, (*asked.text.kept, WHO))  # fmt: skip
+        self.ask(text, there or asked.to, asked.then, asked.gone)
 
     def _accepted(self, talk: Talk, asked: Text, text: Text, source: Place) -> None:
         """A 2xx, of the call or of a re-INVITE."""
@@ -224,6 +233,10 @@ class Endpoint:
         same = talk is not None and text.tags[0] == talk.far_tag and text.tags[1] == talk.tag
         if text.method == "INVITE" and self._unproven(text):
             self.send(answer(401, text.raw, to_tag="who", more=[PROVE]), back)
+        elif text.method == "INVITE" and self.sends_to is not None and not text.tags[1]:
+            host, port = self.sends_to
+            moved = f"<sip:{self.name}@{host}:{port}>"
+            self.send(answer(302, text.raw, to_tag="moved", contact=moved), back)
         elif text.method == "INVITE" and talk is None:
             if f"sip:{self.name}@" in text.start:
                 self._invited(text, source, back)
@@ -249,6 +262,10 @@ class Endpoint:
             if talk is not None and known:
                 talk.ended = True
             self.send(answer(200 if known else NOT_MINE, text.raw), back)
+        elif text.method in ("UPDATE", "OPTIONS", "INFO"):
+            known = (same and not foreign) or not text.tags[1]
+            more = self._contact() if text.method == "UPDATE" else ""
+            self.send(answer(200 if known else NOT_MINE, text.raw, contact=more), back)
 
     def _unproven(self, text: Text) -> bool:
         return self.challenges and not text.tags[1] and WHO.encode() not in text.raw
@@ -269,8 +286,11 @@ class Endpoint:
             self._decline(talk, text, back, 486)
             return
         talk.waits = True
-        talk.answer = answer(180, text.raw, to_tag=talk.tag, contact=self._contact(),
-                             more=self._recorded())  # fmt: skip
+        if self.trying:
+            self.send(answer(100, text.raw), back)
+        media = sdp(self.contact[0]) if self.rings_with == 183 else b""
+        talk.answer = answer(self.rings_with, text.raw, to_tag=talk.tag, contact=self._contact(),
+                             more=self._recorded(), body=media)  # fmt: skip
         self.send(talk.answer, back)
         if plan.gives_up:
             self.clock.after(60, lambda: self._rings_on(talk))
@@ -340,9 +360,15 @@ class Endpoint:
             if not talk.ended:
                 self._hang_up(talk)
 
-        self.ask(self.inside("INVITE", talk, talk.cseq), talk.to,
-                 lambda text: over(f"re-INVITE refused with {text.status}"),
-                 lambda: over("re-INVITE unanswered"))  # fmt: skip
+        method = self.plan(talk).method
+        name = method.replace("INV", "re-INV")
+
+        def then(text: Text) -> None:
+            if text.status >= 300:
+                over(f"{name} refused with {text.status}")
+
+        self.ask(self.inside(method, talk, talk.cseq), talk.to, then,
+                 lambda: over(f"{name} unanswered"))  # fmt: skip
 
     def _hang_up(self, talk: Talk) -> None:
         talk.cseq += 1

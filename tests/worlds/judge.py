@@ -24,7 +24,7 @@ from test_golden import analyze  # noqa: E402
 
 from worlds.world import Ended, World  # noqa: E402
 
-DISABLE = "disable-sip-alg"
+DISABLE, KEEP = "disable-sip-alg", "keep-sip-alg"
 HURTS = ("observed", "certain")
 Files = tuple[list[Packet], list[Packet]]
 
@@ -35,6 +35,7 @@ class Played:
     def __init__(self, seed: int, folder: Path) -> None:
         self.folder, self.rng = folder, random.Random(f"{seed} files")
         self.alg, self.plain = World(seed, True), World(seed, False)
+        self.calm = World(seed, False, calm=True)
         self.said, self.said_plain = (self._said(whole(one)) for one in (self.alg, self.plain))
         self.advice = {a["action"]: a["state"] for a in self.said["advice"]}
 
@@ -47,6 +48,8 @@ class Played:
         needed = self.alg.fine and self.alg.all_shown and not self.plain.fine
         if DISABLE in self.advice and needed:
             wrong.append("disable is advised, and nothing but the ALG makes it work")
+        if self.advice.get(KEEP) == "recommended" and self.hurt_by_alg:
+            wrong.append("keep is recommended, and calls die by the ALG alone")
         wrong += self._innocent(self.said_plain)
         for world, said in ((self.alg, self.said), (self.plain, self.said_plain)):
             state = said["verdict"]["state"]
@@ -54,7 +57,7 @@ class Played:
                 wrong.append("all-clear beside a call or registration that died")
             if state == "hurts" and world.fine and world.all_shown and not world.loses:
                 wrong.append("harm where nothing died")
-            wrong += _lived(world, said) + _died(world, said)
+            wrong += _lived(world, said) + _died(world, said) + self._ends(said)
         return wrong
 
     def _as_bad_without(self) -> bool:
@@ -79,6 +82,15 @@ class Played:
                 wrong.append(f"the router is blamed that does nothing: {found['rule']}")
         return wrong
 
+    def _ends(self, said: Any) -> list[str]:
+        """What is said of the phone or the provider where the call lives without ALG, loss and a
+        mapping that expires: both ends do all that it takes."""
+        lived = {name[:4] for name, ended in self.calm.calls.items() if ended.lived}
+        return [f"the {found['where']} is blamed for call {found['call_id']}: {found['rule']}"
+                for found in said["findings"] if found["where"] in ("phone", "provider")
+                and found["harm"] in HURTS and found["call_id"][:4] in lived
+                and not (found["cause"] == "no-rport" and self.alg.router.moves)]  # fmt: skip
+
     @property
     def false_in_part(self) -> list[str]:
         """As false, of captures that do not hold all: one side, some of the packets, some time."""
@@ -86,7 +98,7 @@ class Played:
         for world, name in ((self.alg, "alg"), (self.plain, "plain")):
             for part, files in parts(world, self.rng).items():
                 said = self._said(files)
-                told = _lived(world, said)
+                told = _lived(world, said) + self._ends(said)
                 if world is self.plain:
                     told += self._innocent(said)
                 if part in ("lan", "wan"):
@@ -185,7 +197,8 @@ def main(show: Callable[[str], None] = print) -> int:
                 count[f"of these, disable is {played.advice.get(DISABLE, 'not advised')}"] += 1
             for wrong in played.false + played.false_in_part:
                 count["false"] += 1
-                drawn = f"{', '.join(played.alg.algs)}; {played.alg.provider.handles}"
+                world = played.alg
+                drawn = f"{', '.join(world.algs)}; {world.provider.handles}; {world.turn}"
                 show(f"{seed}: {wrong} ({drawn})")
     for what, number in sorted(count.items()):
         show(f"{number:6} {what}")

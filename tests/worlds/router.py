@@ -12,6 +12,7 @@ from craft import FORWARD, NS, START, Packet, frame
 
 from worlds.text import Place
 
+WAN, OUTER = "198.51.100.2", "198.51.100.200"
 LAG = 0.01  # seconds from the router to the far end
 Rewriter = Callable[[bytes], bytes | None]  # None: the message is swallowed
 
@@ -43,28 +44,53 @@ class Nat:
         self.outs: Rewriter = bytes
         self.ins: Rewriter = bytes
         self.forced = 0
+        self.used = 0.0  # when a packet went out last
+        self.remap: Callable[[], None] = lambda: None  # the ALG learns of another port
 
 
 class Router:
     """lan, wan: packets of the two taps. hosts: by address, what is told (message, from where, to
     which port) when a packet comes to it. lasts: s that a mapping is kept after its last packet;
-    loss: what draws the packets that get lost on the wires, and the part of them."""
+    loss: what draws the packets that get lost on the wires, and the part of them. cone: everybody
+    may send to a mapping; moves: what draws the port of a mapping that has expired; outer: NAT and
+    ALG of another router in front, by the outside of this one."""
 
     lasts = 1e9
+    address = WAN
+    cone = False
+    moves: random.Random | None = None
     loss: tuple[random.Random, float] | None = None
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.lan: list[Packet] = []
         self.wan: list[Packet] = []
-        self.hosts: dict[str, Callable[[bytes, Place, int], None]] = {}
+        self.hosts: dict[str, list[Callable[[bytes, Place, int], None]]] = {}
+        self.outer: dict[Place, Nat] = {}
         self._nats: dict[Place, Nat] = {}  # by phone
         self._open: dict[tuple[Place, Place], tuple[Nat, float]] = {}  # by outside and far end
+        self._forwards: dict[Place, Nat] = {}
+        self.gone = ""  # a WAN address that is no longer this router's
         self.unseen: list[bytes] = []  # what the far end sent into the void
         self._ident = count(0x1000)
 
     def add(self, nat: Nat) -> None:
         self._nats[nat.phone] = nat
+
+    def listen(self, host: str, heard: Callable[[bytes, Place, int], None]) -> None:
+        self.hosts.setdefault(host, []).append(heard)
+
+    def forward(self, nat: Nat) -> None:
+        """A port forward: open to all, for ever."""
+        self._forwards[nat.outside] = nat
+
+    def renumber(self, address: str, stale: bool) -> None:
+        """Another WAN address. stale: flows go on to leave with the old one, in vain."""
+        self.address, self.gone = address, self.address
+        if not stale:
+            for nat in self._nats.values():
+                nat.outside = address, nat.outside[1]
+                nat.remap()
 
     def send(self, raw: bytes, source: Place, target: Place) -> None:
         """A phone sends."""
@@ -72,18 +98,35 @@ class Router:
         if self._lost():
             return
         self.lan.append((_ns(now), frame(raw, *source, *target, 64, ident)))
+        if self.moves is not None and nat.used and now - nat.used > self.lasts:
+            nat.outside = nat.outside[0], self.moves.randrange(20000, 60000)
+            nat.remap()
+        nat.used = now
         left = nat.outs(raw)
         if left is None:
             return
         self._open[nat.outside, target] = nat, now
         self.wan.append((_ns(now + FORWARD), frame(left, *nat.outside, *target, 63, ident)))
-        host = self.hosts.get(target[0])
-        if host is not None and not self._lost():
-            self.clock.after(LAG, lambda: host(left, nat.outside, target[1]))
+        source, beyond = nat.outside, self.outer.get(nat.outside)
+        if beyond is not None:
+            source, left = beyond.outside, beyond.outs(left)
+        if left is not None and source[0] != self.gone and not self._lost():
+            self._tell(target, left, source, LAG)
+
+    def _tell(self, target: Place, raw: bytes, source: Place, lag: float) -> None:
+        for host in self.hosts.get(target[0], ()):
+            self.clock.after(lag, lambda host=host: host(raw, source, target[1]))  # type: ignore[misc]
 
     def receive(self, raw: bytes, source: Place, target: Place) -> None:
         """The far end sends. The filter lets in what answers a packet that went out."""
-        if target[0] not in {nat.outside[0] for nat in self._nats.values()}:
+        if self.outer:
+            beyond = next((n for n in self.outer.values() if n.outside == target), None)
+            inside = None if beyond is None else beyond.ins(raw)
+            if beyond is None or inside is None:
+                self.unseen.append(raw)
+                return
+            raw, target = inside, (self.address, beyond.forced or beyond.phone[1])
+        if target[0] != self.address:
             self.unseen.append(raw)  # to an address that nobody can reach from there
             return
         now, ident = self.clock.now, next(self._ident) & 0xFFFF
@@ -91,6 +134,11 @@ class Router:
             return
         self.wan.append((_ns(now + LAG), frame(raw, *source, *target, 60, ident)))
         nat, used = self._open.get((target, source), (None, 0.0))
+        if nat is None and self.cone:
+            every = [entry for (place, _), entry in self._open.items() if place == target]
+            nat, used = max(every, key=lambda entry: entry[1], default=(None, 0.0))
+        if target in self._forwards:
+            nat, used = self._forwards[target], now
         if nat is None or now - used > self.lasts:
             return
         self._open[target, source] = nat, now
@@ -99,10 +147,8 @@ class Router:
             return
         to = nat.phone[0], nat.forced or nat.phone[1]
         self.lan.append((_ns(now + LAG + FORWARD), frame(left, *source, *to, 59, ident)))
-        phone = self.hosts[to[0]]
-        if self._lost():
-            return
-        self.clock.after(LAG + 2 * FORWARD, lambda: phone(left, source, to[1]))
+        if not self._lost():
+            self._tell(to, left, source, LAG + 2 * FORWARD)
 
     def _lost(self) -> bool:
         return self.loss is not None and self.loss[0].random() < self.loss[1]

@@ -9,10 +9,12 @@ from worlds.text import Place, Text
 class Plan:
     """What becomes of a call where nothing fails. near: the phone hangs up (or the provider);
     after: s from the answer to the BYE. busy: the callee declines; gives_up: the caller cancels
-    while it rings. again: s from the answer to a re-INVITE, 0 = none; again_near: of the phone."""
+    while it rings. again: s from the answer to a re-INVITE, 0 = none; again_near: of the phone;
+    method: in place of INVITE."""
 
     busy = gives_up = again_near = False
     again = 0.0
+    method = "INVITE"
 
     def __init__(self, near: bool, after: float) -> None:
         self.near, self.after = near, after

@@ -10,11 +10,17 @@ import pytest
 from worlds.judge import Played
 
 SEEDS = range(60)
+IN_PART = range(0, 60, 6)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_false_is_said_of_a_world(seed: int, tmp_path: Path) -> None:
     assert Played(seed, tmp_path).false == []
+
+
+@pytest.mark.parametrize("seed", IN_PART)
+def test_nothing_false_is_said_of_a_part_of_its_captures(seed: int, tmp_path: Path) -> None:
+    assert Played(seed, tmp_path).false_in_part == []
 
 
 def test_the_worlds_hold_what_they_are_for(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from algwatch.base.address import joined
 from algwatch.base.quote import value
-from algwatch.base.sighting import Sighting, are_copies
+from algwatch.base.sighting import TXN, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading
@@ -38,8 +38,11 @@ def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
 
 def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:
     """lan, wan: both copies of a far end's request. It came with the Contact of the phone in its
-    Request-URI, and the router gave it to the phone with another address there."""
-    if lan is None or wan is None or not are_copies(lan, wan) or call.phone_contact[1] == 0:
+    Request-URI, and the router gave it to the phone with another address there. Where a capture
+    lacks the other copy, a repetition stands for it and proves no place."""
+    if lan is None or wan is None or call.phone_contact[1] == 0:
+        return None
+    if not (sure := are_copies(lan, wan)) and lan.row[TXN] != wan.row[TXN]:
         return None
     if not call.contested.isdisjoint(("INVITE", "2xx INVITE")):
         return None  # the phone may have written another Contact
@@ -47,10 +50,12 @@ def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Re
     came, left = _target(wan), _target(lan)
     if came != own or left == own:
         return None
-    return Reading("router", cause.ALG, (
-        f"it came with the Contact of the phone in its Request-URI, {value(joined(*came[:2]))}, "
-        f"and the router made {value(joined(*left[:2]))} of that"
-    ))  # fmt: skip
+    what = f"it came with the Contact of the phone in its Request-URI, {value(joined(*came[:2]))}, "
+    if not sure:
+        what += f"and a copy in the LAN has {value(joined(*left[:2]))}"
+        return Reading("unknown", cause.UNKNOWN, what)
+    what += f"and the router made {value(joined(*left[:2]))} of that"
+    return Reading("router", cause.ALG, what)
 
 
 def _target(copy: Sighting) -> tuple[str, int, bytes]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
+from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, Row, Sighting
 from algwatch.sip.denied import Denied
 from algwatch.sip.reliable import LONG, Reliable
@@ -331,6 +332,14 @@ class DialogSet:
         """True if t carries the current INVITE, on any path."""
         now = self.invite
         return now is not None and now.cseq == t.cseq and now.from_tag == t.from_tag
+
+    def asked_late(self, batch: Batch, row: Row, i: int) -> None:
+        """The INVITE came after its 2xx, with another Via: the capture began between them, and the
+        caller does not take the 2xx."""
+        d = self.current
+        if d is not None and d.request is None and not d.acked_at:
+            self.late_invites += 1
+            d.request = batch.sighting(self.side, row, i)
 
     def asked(self, t: Transaction, copy: Sighting) -> None:
         """The INVITE of t came once more, and its first copy was not captured."""

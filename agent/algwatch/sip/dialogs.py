@@ -173,6 +173,8 @@ class Dialogs:
             s.partial = False
         if s.spoken:
             d = s.of(row) if row[TO_TAG] else None
+            if not row[TO_TAG] and s.is_branch(t):
+                s.asked_late(batch, row, i)
             if d is not None:
                 d.refused = None
                 d.crossed = d.pending

@@ -200,3 +200,22 @@ def _() -> House:
     house.wan += other.wan
     register(house, 90, n=2)
     return house
+
+
+@case("txn005-near-miss-gaps", [("TXN005", "unknown", "observed"), ("CAP002", "unknown", "none")],
+      [*DLG, *ALG], {"look-for-loss": "suspected"})  # fmt: skip
+def _() -> House:
+    """Requests of the phone are sent again, and the WAN capture has no first copy of them. The LAN
+    capture lacks packets, so this one may, too: the router need not have stopped any."""
+    house = House()
+    register(house, 0)
+    for n in range(4):
+        asked = request("OPTIONS", f"sip:100@{house.public}", via=f"{house.provider}:5060",
+                        branch=f"z9hG4bKo{n}", call_id=f"o{n}@far", cseq=1)  # fmt: skip
+        house.out(20.02 + 20 * n, answer(200, house.into(20 + 20 * n, asked)), lan=False)
+        made = request("MESSAGE", "sip:300@example.net", via=f"{house.phone}:{house.port}",
+                       branch=f"z9hG4bKm{n}", call_id=f"m{n}@phone", cseq=1)  # fmt: skip
+        house.out(30 + 20 * n, made, wan=False)
+        house.into(30.53 + 20 * n, answer(200, house.out(30.5 + 20 * n, made)))
+    outgoing_call(house, 300, "call@phone")
+    return house

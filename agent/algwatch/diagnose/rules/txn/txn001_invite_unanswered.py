@@ -49,6 +49,7 @@ from algwatch.diagnose.oversized import is_fragmented
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
+from algwatch.sip.message import parsed
 from algwatch.sip.transaction import Transaction
 
 RULE = Rule(
@@ -181,6 +182,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         return (
             astray
             or _moved(call, copies[0], known)
+            or _past_uri(copies[0])
             or Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
         )
     last, sent = _unanswered(call, WAN), _unanswered(call, LAN)
@@ -202,6 +204,18 @@ def _may_be_too_long(call: Call, known: Known, left: Sighting) -> bool:
     """It left in fragments, and the far end has answered none in fragments so far."""
     line = known.line(call)
     return is_fragmented(left) and line is not None and not line.fragments_answered
+
+
+def _past_uri(lan: Sighting) -> Reading | None:
+    """For an INVITE delivered to the host in its Request-URI, and to another port."""
+    message, ends = parsed(lan.payload), lan.ends
+    port = message.request_port or 5060
+    if message.request_host != ends.dst or port == ends.dport:
+        return None
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it was delivered to {ends.receiver}, and nobody answered there; its Request-URI names "
+        f"port {port}, so the phone may be at that port"
+    ))  # fmt: skip
 
 
 def _moved(call: Call, lan: Sighting, known: Known) -> Reading | None:

@@ -290,6 +290,10 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         if over_tcp:
             so = f"{what}, and the capture of the {other} side does not have it"
             return Reading("unknown", cause.CAPTURE, so, step=LOST_SEGMENT)
+        if exchange.stopped_response is None or left.request is None:
+            # It may have crossed unseen, and nothing shows whether its address was the right one.
+            so = f"{what}, and it is not proved that it went no further"
+            return Reading("unknown", cause.UNKNOWN, so)
         return misrouted.exchange_misrouted(exchange) or Reading(
             "router", cause.ROUTER, f"{what} and went no further"
         )

@@ -63,13 +63,17 @@ def check(path: Path, known: Known) -> Iterator[Finding]:
     if not shown:
         return
     places = {place: sum(one.packets for one in lost if one.place == place) for place in PLACES}
+    words = WORDS
     if not known.two_sided:
         places = {UNKNOWN: sum(places.values())}
+    elif known.capture.gaps:  # the copy that shows where may be in one
+        places = {**places, UNKNOWN: places[UNKNOWN] + places[ROUTER], ROUTER: 0}
+        words = {**WORDS, UNKNOWN: "where the gaps of the capture hide it"}
     most = max(places, key=places.__getitem__)
     packets = sum(places.values())
     # A place needs two thirds of the losses.
     where = WHERE[most] if 3 * places[most] >= 2 * packets else "unknown"
-    parts = ", ".join(f"{count} {WORDS[place]}{_rate(lost, place, all_)}"
+    parts = ", ".join(f"{count} {words[place]}{_rate(lost, place, all_)}"
                       for place, count in places.items() if count)  # fmt: skip
     yield RULE.finding(
         where, "observed" if len(lost) * OFTEN >= all_ else "latent",

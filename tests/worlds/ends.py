@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ends of a world: a phone behind the router, and its provider."""
+
+from __future__ import annotations
+
+import re
+
+from craft import answer
+
+from worlds.endpoint import Endpoint
+from worlds.router import Clock, Nat, Router
+from worlds.talk import Plan
+from worlds.text import Place, Text
+
+
+class Phone(Endpoint):
+    """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider."""
+
+    near = True
+
+    def __init__(self, clock: Clock, router: Router, name: str, nat: Nat, far: Place,
+                 plans: dict[str, Plan]) -> None:  # fmt: skip
+        here = nat.phone
+        super().__init__(clock, name, "far", here, plans)
+        self.nat = nat
+        self.router, self.provider = router, far
+        self.shows = self.says = here
+        self.proxy = True
+        self.registered = False
+        self.trunk = False  # it never registers
+        router.listen(here[0], self.heard)
+
+    def send(self, raw: bytes, to: Place) -> None:
+        self.router.send(raw, self.here, to)
+
+    @property
+    def contact(self) -> Place:
+        return self.shows
+
+    @property
+    def sent_by(self) -> Place:
+        return self.says
+
+    def way_back(self, asked: Text, source: Place) -> Place:
+        return source
+
+    def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
+        route = text["Record-Route"]
+        to = text.route if route else text.contact
+        return text.contact, self.provider if self.proxy else to, route
+
+    def move(self, here: Place) -> None:
+        """To another address, and another mapping without ALG."""
+        shows = self.shows
+        self.nat = Nat(here, (self.nat.outside[0], 52000))
+        self.router.add(self.nat)
+        self.router.listen(here[0], self.heard)
+        self.here = self.says = here
+        self.shows = (here[0], shows[1]) if shows[0].startswith("192.") else self.nat.outside
+        self.register(6)
+
+    def register(self, number: int) -> None:
+        if self.trunk:
+            ping = self.made("OPTIONS", f"ping-{self.name}", ("o", ""), self.provider, number)
+            self.ask(ping, self.provider, lambda text: None, lambda: None)
+            return
+        asked = self.made("REGISTER", f"reg-{self.name}", ("r", ""), self.provider, number,
+                          ("Expires: 600",))  # fmt: skip
+
+        def then(text: Text) -> None:
+            self.registered = text.status == 200
+
+        def gone() -> None:
+            self.registered = False
+
+        self.ask(asked, self.provider, then, gone)
+
+
+class Provider(Endpoint):
+    """handles: how it treats the NAT of a phone: alias (sends to where packets come from), rewrite
+    (writes that into the Request-URI too), public (as rewrite where the Contact is private),
+    contact (goes by the Contact). follows: it answers to where packets come from, always. behind:
+    the Contact of its calls, where it is not its own address."""
+
+    def __init__(self, clock: Clock, router: Router, here: Place, plans: dict[str, Plan]) -> None:
+        super().__init__(clock, "far", "", here, plans)
+        self.router = router
+        self.handles, self.follows = "alias", True
+        self.says = self.behind = here
+        self.bound: dict[str, tuple[Place, Place]] = {}
+        router.listen(here[0], self.heard)
+        self.strict_uri = False
+
+    def send(self, raw: bytes, to: Place) -> None:
+        self.router.receive(raw, self.here, to)
+
+    @property
+    def contact(self) -> Place:
+        return self.behind
+
+    @property
+    def sent_by(self) -> Place:
+        return self.says
+
+    def way_back(self, asked: Text, source: Place) -> Place:
+        return source if self.follows else super().way_back(asked, source)
+
+    def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
+        contact = text.contact
+        private = contact[0].startswith(("192.168.", "10.", "100.64."))
+        if self.handles == "alias":
+            return contact, source, ""
+        if self.handles == "rewrite" or (self.handles == "public" and private):
+            return source, source, ""
+        return contact, contact, ""
+
+    def _request(self, text: Text, source: Place) -> None:
+        if text.method != "REGISTER" or self._unproven(text):
+            super()._request(text, source)
+            return
+        self.bound[text["From"]] = self.reach(text, source)[:2]
+        raw = text.raw.decode()
+        shown = re.search(r"Contact: ([^\r]+)", raw)
+        self.send(answer(200, text.raw, to_tag="p", contact=shown[1] if shown else "",
+                         more=["Expires: 600"]), self.way_back(text, source))  # fmt: skip
