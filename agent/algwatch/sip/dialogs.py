@@ -23,6 +23,7 @@ from algwatch.base.sighting import (
     STATUS,
     TO_TAG,
     Row,
+    Sighting,
 )
 from algwatch.base.table import Table
 from algwatch.sip.ack import acked
@@ -47,6 +48,7 @@ from algwatch.sip.transaction import (
     Event,
     Transaction,
 )
+from algwatch.sip.young import Young
 
 MOST_BRANCHES = 8  # of one INVITE known by their keys
 _NO_BRANCHES: dict[int, Transaction] = {}
@@ -58,19 +60,21 @@ _OPENS = (REQUEST, FINAL, ORPHAN)  # events of an unknown call
 
 class Dialogs:
     """One side's dialog sets, by the hash of their Call-ID. limit: sets followed at once, and
-    finished ones remembered, so a late echo opens no call anew."""
+    finished ones remembered, so a late echo opens no call anew. young: INVITEs without a set yet;
+    None if each gets one at once."""
 
     def __init__(self, side: int, limit: int) -> None:
         self.side = side
         self.since, self.until = 0, NEVER  # ns; the side was captured from then until then
         self.table: Table[int, DialogSet] = Table(limit)
         self._over: Table[int, None] = Table(limit)
+        self.young: Young | None = None
 
     def feed(self, events: list[Event], batch: Batch, rest: list[Event]) -> list[Step]:
         """Events of one batch to steps, in order; events without a call go to rest."""
         steps: list[Step] = []
         step = steps.append
-        get = self.table.get
+        get, young = self.table.get, self.young
         for event in events:
             code, t, row, i = event
             method = t.method
@@ -84,6 +88,15 @@ class Dialogs:
                     self._transferred(t, row)
                 continue
             s = get(row[CALL])
+            if s is None and young is not None:
+                if row[CALL] in young:
+                    step(self.wake(row[CALL]))
+                    s = get(row[CALL])
+                elif (
+                    t.unsolicited and code == REQUEST and method == INVITE and not row[TO_TAG]
+                    and self._put_off(young, t, row, batch.sighting(self.side, row, i))
+                ):  # fmt: skip
+                    continue
             if s is None:
                 s = self._begun(code, t, row, i, batch)
                 if s is None:
@@ -151,19 +164,46 @@ class Dialogs:
             return None
         if method == BYE and self.table.evicted:
             return None  # of an evicted call: nothing could be concluded
-        s = DialogSet(call, self.side, row[AT])
-        s.since, s.until = self.since, self.until
-        s.caller_tag = row[FROM_TAG]
-        s.unsolicited = t.unsolicited
-        strange = t.unsolicited or not invited
-        if strange or len(self.table) >= self.table.limit:
-            self.table.add(call, s, strange)
-        else:
-            self.table[call] = s
+        s = self._made(t, row, t.unsolicited or not invited)
         s.first = batch.sighting(self.side, row, i)
         if invited:
             s.request = s.first
         return s
+
+    def _made(self, t: Transaction, row: Row, strange: bool) -> DialogSet:
+        call = row[CALL]
+        s = DialogSet(call, self.side, row[AT])
+        s.since, s.until = self.since, self.until
+        s.caller_tag = row[FROM_TAG]
+        s.unsolicited = t.unsolicited
+        if strange or len(self.table) >= self.table.limit:
+            self.table.add(call, s, strange)
+        else:
+            self.table[call] = s
+        return s
+
+    def _put_off(self, young: Young, t: Transaction, row: Row, copy: Sighting) -> bool:
+        """False: this INVITE needs its set now."""
+        gone = young.put(t, row, copy)
+        for call in gone or ():
+            self._note_over(call)
+        return gone is not None
+
+    def wake(self, call: int) -> Step:
+        """The set of a young INVITE, as if it had been made when it came."""
+        assert self.young is not None
+        t, row, copy = self.young.pop(call)
+        s = self._made(t, row, True)
+        s.first = s.request = copy
+        s.invite, s.waiting, s.partial = t, 1, False
+        return s, STARTED, row
+
+    def advance(self, now: int) -> list[Step]:
+        """now: ns; NEVER: all are followed from here on."""
+        young, steps = self.young, []
+        while young and young.due <= now:
+            steps.append(self.wake(next(iter(young))))
+        return steps
 
     def _invited(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
         """The first sighting of an INVITE transaction."""
@@ -295,7 +335,10 @@ class Dialogs:
     def forget(self, s: DialogSet) -> None:
         if self.table.get(s.call) is s:
             del self.table[s.call]
-            if len(self._over) < self._over.limit:
-                self._over[s.call] = None
-            else:
-                self._over.add(s.call, None)
+            self._note_over(s.call)
+
+    def _note_over(self, call: int) -> None:
+        if len(self._over) < self._over.limit:
+            self._over[call] = None
+        else:
+            self._over.add(call, None)
