@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import (
@@ -185,8 +186,11 @@ class Dialogs:
     def _put_off(self, young: Young, t: Transaction, row: Row, copy: Sighting) -> bool:
         """False: this INVITE needs its set now."""
         gone = young.put(t, row, copy)
-        for call in gone or ():
-            self._note_over(call)
+        if gone:
+            over = self._over
+            for old in list(islice(over, max(0, len(over) + len(gone) - over.limit))):
+                del over[old]
+            over.update(dict.fromkeys(gone))
         return gone is not None
 
     def wake(self, call: int) -> Step:
@@ -335,10 +339,7 @@ class Dialogs:
     def forget(self, s: DialogSet) -> None:
         if self.table.get(s.call) is s:
             del self.table[s.call]
-            self._note_over(s.call)
-
-    def _note_over(self, call: int) -> None:
-        if len(self._over) < self._over.limit:
-            self._over[call] = None
-        else:
-            self._over.add(call, None)
+            if len(self._over) < self._over.limit:
+                self._over[s.call] = None
+            else:
+                self._over.add(s.call, None)
