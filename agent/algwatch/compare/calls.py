@@ -107,9 +107,10 @@ class Calls:
         get = self.table.get
         confirmed, settle, linger = self._confirmed.add, self._settle.add, self._linger.add
         for s, code, row in steps:
-            call = get(s.call) or (self._woken(s.call) if self.young else None)
+            call = get(s.call)
             if call is None:
-                call = self._begun(s.call, s.first or s.request, s.unsolicited, s.partial)
+                call = self._woken(s.call) if self.young else None
+                call = call or self._begun(s.call, s.first or s.request, s.unsolicited, s.partial)
                 if call is None:
                     continue
             if call.sides[s.side] is not s:
@@ -332,8 +333,7 @@ class Calls:
         """Calls predicted to drop and now safe."""
         relieved: list[Call] = []
         for call in dict.fromkeys(self._relieved.due(now)):
-            s = call.near_callee
-            d = s.current if s is not None else None
+            d = s.current if (s := call.near_callee) is not None else None
             if not call.predicted or d is None or not self._is_live(call):
                 continue
             if ack_of(call, now) == "seen" and not ack_ignored(call, now) and not d.bye_at:

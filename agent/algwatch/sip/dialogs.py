@@ -89,22 +89,23 @@ class Dialogs:
                     self._transferred(t, row)
                 continue
             s = get(row[CALL])
-            if s is None and young is not None:
-                if row[CALL] in young:
-                    step(self.wake(row[CALL]))
-                    s = get(row[CALL])
-                elif (
-                    t.unsolicited and code == REQUEST and method == INVITE and not row[TO_TAG]
-                    and self._put_off(young, t, row, batch.sighting(self.side, row, i))
-                ):  # fmt: skip
-                    continue
             if s is None:
-                s = self._begun(code, t, row, i, batch)
+                if young is not None:
+                    if row[CALL] in young:
+                        step(self.wake(row[CALL]))
+                    elif (
+                        t.unsolicited and code == REQUEST and method == INVITE and not row[TO_TAG]
+                        and self._put_off(young, t, row, batch.sighting(self.side, row, i))
+                    ):  # fmt: skip
+                        continue
+                    s = get(row[CALL])
                 if s is None:
-                    if code == TIMED_OUT and method == BYE:
-                        rest.append(event)  # the other side saw the end of the call
-                    continue
-                step((s, STARTED, row))
+                    s = self._begun(code, t, row, i, batch)
+                    if s is None:
+                        if code == TIMED_OUT and method == BYE:
+                            rest.append(event)  # the other side saw the end of the call
+                        continue
+                    step((s, STARTED, row))
             if code != TIMED_OUT:
                 s.last_at = row[AT]
             if method == INVITE:
@@ -165,22 +166,18 @@ class Dialogs:
             return None
         if method == BYE and self.table.evicted:
             return None  # of an evicted call: nothing could be concluded
-        s = self._made(t, row, t.unsolicited or not invited)
-        s.first = batch.sighting(self.side, row, i)
-        if invited:
-            s.request = s.first
-        return s
-
-    def _made(self, t: Transaction, row: Row, strange: bool) -> DialogSet:
-        call = row[CALL]
         s = DialogSet(call, self.side, row[AT])
         s.since, s.until = self.since, self.until
         s.caller_tag = row[FROM_TAG]
         s.unsolicited = t.unsolicited
+        strange = t.unsolicited or not invited
         if strange or len(self.table) >= self.table.limit:
             self.table.add(call, s, strange)
         else:
             self.table[call] = s
+        s.first = batch.sighting(self.side, row, i)
+        if invited:
+            s.request = s.first
         return s
 
     def _put_off(self, young: Young, t: Transaction, row: Row, copy: Sighting) -> bool:
@@ -197,9 +194,11 @@ class Dialogs:
         """The set of a young INVITE, as if it had been made when it came."""
         assert self.young is not None
         t, row, copy = self.young.pop(call)
-        s = self._made(t, row, True)
-        s.first = s.request = copy
-        s.invite, s.waiting, s.partial = t, 1, False
+        batch = Batch(b"", b"", b"", 0, 0, 0)
+        batch.sightings[0] = copy
+        s = self._begun(REQUEST, t, row, 0, batch)
+        assert s is not None
+        self._invited(s, t, row, 0, batch)
         return s, STARTED, row
 
     def advance(self, now: int) -> list[Step]:
