@@ -33,6 +33,7 @@ from algwatch.sip.step import (
     Step,
 )
 from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_B, TIMER_F, WINDOW
+from algwatch.sip.young import Young
 
 # Moments of a call, told to later stages as (call, moment).
 PREDICTED = 0  # a 2xx got no ACK, or a session no refresh: the call will drop
@@ -50,7 +51,7 @@ _TIMED = (ANSWERED, REFRESHED)  # a session timer may begin anew
 class Calls:
     """Steps of dialog sets and crossings in, moments out. limit: calls followed at once. forgets: a
     call was evicted. drop: called with each dialog set of an evicted call. keeps: the announced
-    media are kept as long as the call."""
+    media are kept as long as the call. young, wake: of Dialogs with young INVITEs."""
 
     def __init__(self, two_sided: bool, limit: int) -> None:
         self.two_sided = two_sided
@@ -78,6 +79,8 @@ class Calls:
         self._redirected: deque[Call] = deque(maxlen=16)
         self.drop: Callable[[DialogSet], None] | None = None
         self.forgets = self.keeps = False
+        self.young: Young | None = None
+        self.wake: Callable[[int], Step] | None = None
 
     @property
     def due(self) -> int:
@@ -106,7 +109,8 @@ class Calls:
         for s, code, row in steps:
             call = get(s.call)
             if call is None:
-                call = self._begun(s.call, s.first or s.request, s.unsolicited, s.partial)
+                call = self._woken(s.call) if self.young else None
+                call = call or self._begun(s.call, s.first or s.request, s.unsolicited, s.partial)
                 if call is None:
                     continue
             if call.sides[s.side] is not s:
@@ -168,6 +172,12 @@ class Calls:
             self.table[key] = call
         return call
 
+    def _woken(self, key: int) -> Call | None:
+        """The call with this key, made now if its INVITE is young."""
+        if self.young and key in self.young and self.wake is not None:
+            self.feed([self.wake(key)])
+        return self.table.get(key)
+
     def all(self) -> list[Call]:
         """The followed calls."""
         return list(dict.fromkeys(self.table.values()))
@@ -202,7 +212,7 @@ class Calls:
         entered, left = crossing.entered.row, crossing.left.row
         key = entered[CALL]
         if key == left[CALL]:
-            call = self.table.get(key)
+            call = self.table.get(key) or (self._woken(key) if self.young else None)
         else:
             lan, wan = (entered, left) if crossing.outbound else (left, entered)
             call = self._joined(lan[CALL], wan[CALL], entered[AT])
@@ -224,13 +234,12 @@ class Calls:
 
     def _joined(self, lan: int, wan: int, at: int) -> Call | None:
         """The one call of a message whose Call-ID the router changed."""
-        one, two = self.table.get(lan), self.table.get(wan)
+        one, two = self._woken(lan), self._woken(wan)
         if one is two:
             return one
         if one is None or two is None:
-            call = one or two
+            call, key = (one, wan) if one is not None else (two, lan)
             assert call is not None
-            key = wan if one is not None else lan
             self.table.add(key, call)
             call.keys = (*call.keys, key)
             return call
@@ -264,8 +273,7 @@ class Calls:
             if self._is_live(call) and not ack_misdelivered(call):
                 call.let_go(self.keeps)
         for call, answered_at in self._ack_wait.due(now):
-            s = call.near_callee
-            d = s.current if s is not None else None
+            d = s.current if (s := call.near_callee) is not None else None
             # A callee that fell silent may have had its ACK before: its BYE, or the end, decides.
             waits = d is not None and d.answered_at == answered_at and not d.bye_at
             waits = waits and d is not None and went_to_the_end(d)
@@ -325,8 +333,7 @@ class Calls:
         """Calls predicted to drop and now safe."""
         relieved: list[Call] = []
         for call in dict.fromkeys(self._relieved.due(now)):
-            s = call.near_callee
-            d = s.current if s is not None else None
+            d = s.current if (s := call.near_callee) is not None else None
             if not call.predicted or d is None or not self._is_live(call):
                 continue
             if ack_of(call, now) == "seen" and not ack_ignored(call, now) and not d.bye_at:

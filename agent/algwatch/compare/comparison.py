@@ -50,6 +50,7 @@ from algwatch.sip.side import Side
 from algwatch.sip.step import CONFIRMED, Step
 from algwatch.sip.transaction import Seen
 from algwatch.sip.unsolicited import Unsolicited
+from algwatch.sip.young import Young
 
 _payload = attrgetter("payload")
 
@@ -113,11 +114,15 @@ class Comparison:
         if live:
             for side in self.sides:
                 side.transactions.stray = self._strays.is_stray
+        if live and two_sided:
+            dialogs = self.sides[WAN].dialogs
+            dialogs.young = self.calls.young = Young()
+            self.calls.wake = dialogs.wake
 
     @property
     def pending(self) -> bool:
         """True if something waits for time to pass."""
-        if self.calls.table or self._exchanges.due < NEVER:
+        if self.calls.table or self.calls.young or self._exchanges.due < NEVER:
             return True
         return self.pairing is not None and self.pairing.due < NEVER
 
@@ -126,6 +131,8 @@ class Comparison:
         """ns; advance() does nothing before it."""
         due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
         due = min(due, self._exchanges.due)
+        if self.calls.young:
+            due = min(due, self.calls.young.due)
         if self._silences.table:
             due = min(due, self._silences.due)
         for side in self.sides:
@@ -146,6 +153,7 @@ class Comparison:
         self.captured.note(side, batch, events, other)
         if impostors := side.transactions.impostors:
             copies = [batch.sighting(which, *seen) for seen in impostors]
+            self._wake()
             tell_calls(copies, self.captured, self.calls.table)
             impostors.clear()
         self._heard(side, steps)
@@ -226,6 +234,7 @@ class Comparison:
     def finish(self) -> tuple[News, News]:
         """The capture is over: first the due, then the pending, as unknown."""
         now = self.captured.now
+        self._wake()
         due = self._pass_time(now)
         last = News([])
         if self.pairing is not None:
@@ -313,6 +322,10 @@ class Comparison:
         budget.share(self._losses.table, Path.sightings, held.apart)
         budget.tidy += [self.calls.tidy, self._registrations.tidy, self._subscriptions.tidy]
 
+    def _wake(self) -> None:
+        """Follow all young INVITEs from here on."""
+        self._heard(self.sides[WAN], self.sides[WAN].dialogs.advance(NEVER))
+
     def _drop(self, s: DialogSet) -> None:
         self.sides[s.side].dialogs.forget(s)
 
@@ -339,6 +352,7 @@ class Comparison:
         news = News([] if self.pairing is None else self._cross(self.pairing.advance(now)))
         if self.pairing is not None:
             if self.pairing.contest:
+                self._wake()
                 tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.pairing.outside:
                 self._outside(self.pairing.outside)

@@ -19,6 +19,7 @@ from algwatch.base.sighting import (
     CALL,
     FLOW,
     PAIR,
+    TO_TAG,
     TTL,
     Row,
     Sighting,
@@ -178,10 +179,10 @@ class Pairing:
                             else:
                                 crossing = whole(passed)
                                 crossing.rewritten = True
-                                crossing.translated = flow_pair.explains(
-                                    passed[1].payload, passed[2].payload
-                                )
-                                if is_one(crossing):
+                                _, one, two = passed
+                                crossing.translated = flow_pair.explains(one.payload, two.payload)
+                                sure = crossing.translated and flow_pair.one_far_end
+                                if (sure and row[TO_TAG] == theirs[TO_TAG]) or is_one(crossing):
                                     crossings.append(accept(crossing))
                                     if crossing.expected is not None or not crossing.translated:
                                         held = waits(crossing) or held
@@ -348,8 +349,7 @@ class Pairing:
 
     def _accept(self, crossing: Crossing) -> Crossing:
         """Count a crossing."""
-        self._number += 1
-        crossing.entered.paired = crossing.left.paired = self._number
+        self._number = crossing.entered.paired = crossing.left.paired = self._number + 1
         if crossing.rewritten:
             self.rewritten += 1
         pair = crossing.flow_pair

@@ -34,6 +34,8 @@ class Strays:
         for side in self._sides:
             if call in side.dialogs.table or call in side.registrations.table:
                 return False
+            if side.dialogs.young and call in side.dialogs.young:
+                return False
             if call in side.subscriptions.table:
                 return False
         if self._turned_away is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import (
@@ -23,6 +24,7 @@ from algwatch.base.sighting import (
     STATUS,
     TO_TAG,
     Row,
+    Sighting,
 )
 from algwatch.base.table import Table
 from algwatch.sip.ack import acked
@@ -47,6 +49,7 @@ from algwatch.sip.transaction import (
     Event,
     Transaction,
 )
+from algwatch.sip.young import Young
 
 MOST_BRANCHES = 8  # of one INVITE known by their keys
 _NO_BRANCHES: dict[int, Transaction] = {}
@@ -58,19 +61,21 @@ _OPENS = (REQUEST, FINAL, ORPHAN)  # events of an unknown call
 
 class Dialogs:
     """One side's dialog sets, by the hash of their Call-ID. limit: sets followed at once, and
-    finished ones remembered, so a late echo opens no call anew."""
+    finished ones remembered, so a late echo opens no call anew. young: INVITEs without a set yet;
+    None if each gets one at once."""
 
     def __init__(self, side: int, limit: int) -> None:
         self.side = side
         self.since, self.until = 0, NEVER  # ns; the side was captured from then until then
         self.table: Table[int, DialogSet] = Table(limit)
         self._over: Table[int, None] = Table(limit)
+        self.young: Young | None = None
 
     def feed(self, events: list[Event], batch: Batch, rest: list[Event]) -> list[Step]:
         """Events of one batch to steps, in order; events without a call go to rest."""
         steps: list[Step] = []
         step = steps.append
-        get = self.table.get
+        get, young = self.table.get, self.young
         for event in events:
             code, t, row, i = event
             method = t.method
@@ -85,12 +90,22 @@ class Dialogs:
                 continue
             s = get(row[CALL])
             if s is None:
-                s = self._begun(code, t, row, i, batch)
+                if young is not None:
+                    if row[CALL] in young:
+                        step(self.wake(row[CALL]))
+                    elif (
+                        t.unsolicited and code == REQUEST and method == INVITE and not row[TO_TAG]
+                        and self._put_off(young, t, row, batch.sighting(self.side, row, i))
+                    ):  # fmt: skip
+                        continue
+                    s = get(row[CALL])
                 if s is None:
-                    if code == TIMED_OUT and method == BYE:
-                        rest.append(event)  # the other side saw the end of the call
-                    continue
-                step((s, STARTED, row))
+                    s = self._begun(code, t, row, i, batch)
+                    if s is None:
+                        if code == TIMED_OUT and method == BYE:
+                            rest.append(event)  # the other side saw the end of the call
+                        continue
+                    step((s, STARTED, row))
             if code != TIMED_OUT:
                 s.last_at = row[AT]
             if method == INVITE:
@@ -164,6 +179,34 @@ class Dialogs:
         if invited:
             s.request = s.first
         return s
+
+    def _put_off(self, young: Young, t: Transaction, row: Row, copy: Sighting) -> bool:
+        """False: this INVITE needs its set now."""
+        gone = young.put(t, row, copy)
+        if gone:
+            over = self._over
+            for old in list(islice(over, max(0, len(over) + len(gone) - over.limit))):
+                del over[old]
+            over.update(dict.fromkeys(gone))
+        return gone is not None
+
+    def wake(self, call: int) -> Step:
+        """The set of a young INVITE, as if it had been made when it came."""
+        assert self.young is not None
+        t, row, copy = self.young.pop(call)
+        batch = Batch(b"", b"", b"", 0, 0, 0)
+        batch.sightings[0] = copy
+        s = self._begun(REQUEST, t, row, 0, batch)
+        assert s is not None
+        self._invited(s, t, row, 0, batch)
+        return s, STARTED, row
+
+    def advance(self, now: int) -> list[Step]:
+        """now: ns; NEVER: all are followed from here on."""
+        young, steps = self.young, []
+        while young and young.due <= now:
+            steps.append(self.wake(next(iter(young))))
+        return steps
 
     def _invited(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
         """The first sighting of an INVITE transaction."""

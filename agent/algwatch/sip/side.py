@@ -72,7 +72,8 @@ class Side:
 
     def advance(self, now: int) -> list[Step]:
         """Timers of everything here. now: ns of packet time."""
-        return self._steps(self.transactions.advance(now), _NOTHING, False)
+        steps = self.dialogs.advance(now) if self.dialogs.young else []
+        return steps + self._steps(self.transactions.advance(now), _NOTHING, False)
 
     def _others(self, events: list[Event], batch: Batch, keep: bool) -> None:
         """Requests except INVITE: their bytes are kept until they are answered."""
