@@ -31,4 +31,8 @@ class Gaps:
 
     def hides(self, copy: Sighting) -> bool:
         """A message of the other side may have passed and be missing here."""
-        return self.missing > 0 and copy.row[PAIR] ^ copy.row[CALL] not in self.stopped
+        return self.missing > 0 and not self.proves(copy)
+
+    def proves(self, copy: Sighting) -> bool:
+        """The router has stopped this message of the other side, in spite of the gaps."""
+        return copy.row[PAIR] ^ copy.row[CALL] in self.stopped
