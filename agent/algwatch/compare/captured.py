@@ -228,7 +228,9 @@ class Captured:
             return True
         if (self.began or self.ended != NEVER) and self._is_outside(call):
             return True
-        if (call.gaps and not self._is_proven(call)) or (self.own.hidden and self._is_half_seen(call)):
+        if call.gaps and not self._is_proven(call):
+            return True
+        if self.own.hidden and self._is_half_seen(call):
             return True
         if self.host is not None and self.host.offload == HARDWARE:
             return True  # packets of an established flow bypass the kernel
