@@ -183,8 +183,7 @@ class Pairing:
                                 )
                                 if is_one(crossing):
                                     crossings.append(accept(crossing))
-                                    if crossing.expected is not None or not crossing.translated:
-                                        held = waits(crossing) or held
+                                    held = waits(crossing) or held
                                     continue
                     put_back(pair, first)
             if len(queue) >= room and not waiting.has_room(queue, copy):
