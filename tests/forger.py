@@ -9,6 +9,8 @@ from ipaddress import ip_address
 
 from algwatch.base.native import layout
 from algwatch.base.packet import LAN, WAN, Batch, Tap
+from algwatch.compare.quality import Quality
+from algwatch.compare.survey import Survey
 from algwatch.pipeline import Pipeline, Report
 from craft import NS, House, Packet, analyzed, batch, checksum, ones_sum
 
@@ -89,10 +91,11 @@ class Attacked:
 
     def judged(self, live: bool, passing: bool = False) -> tuple[Pipeline, list[Report]]:
         """live: with the direction that a ring knows, and warned as a daemon warns. passing: time
-        passes between packets, as it does for a daemon and in `analyze`."""
+        passes between packets, as it does for a daemon and in `analyze`, which surveys files."""
         if not (live or passing):
             return analyzed(*self.taps())
-        pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True)
+        quality = None if live else surveyed(*self.taps())
+        pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], strict=True, quality=quality)
         reports: list[Report] = []
         parts = [(p[0], tap, p) for tap, some in enumerate(self.taps()) for p in some]
         before = 0
@@ -107,6 +110,16 @@ class Attacked:
             before = at
             reports += pipeline.feed(made)
         return pipeline, reports + pipeline.finish()
+
+
+def surveyed(lan: list[Packet], wan: list[Packet]) -> Quality | None:
+    """The gaps of two captures, as `analyze` finds them first; None without any."""
+    survey = Survey()
+    for side, packets in ((LAN, lan), (WAN, wan)):
+        if packets:
+            survey.feed(side, batch(packets, side))
+    quality = survey.finish()
+    return quality if quality.is_incomplete and not quality.is_odd else None
 
 
 def _passed(pipeline: Pipeline, before: int, at: int) -> list[Report]:

@@ -28,7 +28,8 @@ HOUSES = (
     "alg018-near-miss-route-of-another-provider", "dlg001-delivered-and-ignored",
     "dlg002-near-miss-behind-a-proxy", "dlg005-route-not-reversed",
     "reg001-near-miss-via-mapped-and-taken", "reg006-request-uri-not-undone",
-    "reg006-wrong-phone-after-a-flush", "txn003-bye-refused",
+    "reg006-wrong-phone-after-a-flush", "txn002-phone-sends-no-ack",
+    "txn003-bye-refused",
 )  # fmt: skip
 A_DAY = 150
 NEIGHBOURS = "192.168.1.66", "198.51.100.99"  # by side

@@ -228,7 +228,9 @@ class Captured:
             return True
         if (self.began or self.ended != NEVER) and self._is_outside(call):
             return True
-        if call.gaps or (self.own.hidden and self._is_half_seen(call)):
+        if call.gaps and not self._is_proven(call):
+            return True
+        if self.own.hidden and self._is_half_seen(call):
             return True
         if self.host is not None and self.host.offload == HARDWARE:
             return True  # packets of an established flow bypass the kernel
@@ -236,6 +238,13 @@ class Captured:
             return False
         # An unseen beginning may have been lost.
         return call.started_at - WINDOW <= self.lost_at or call.partial
+
+    def _is_proven(self, call: Call) -> bool:
+        """The router has stopped a message of the call in spite of gaps."""
+        if self.quality is None:
+            return False
+        stopped = [crossing.entered for crossing in call.unpaired.values()]
+        return any(self.quality.gaps[1 - copy.side].proves(copy) for copy in stopped)
 
     def _is_half_seen(self, call: Call) -> bool:
         s = call.sides[WAN]

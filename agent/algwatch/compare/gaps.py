@@ -32,8 +32,12 @@ class Gaps:
 
     def hides(self, copy: Sighting) -> bool:
         """A message of the other side may have passed and be missing here."""
-        return self.missing > 0 and copy.row[PAIR] ^ copy.row[CALL] not in self.stopped
+        return self.missing > 0 and not self.proves(copy)
+
+    def proves(self, copy: Sighting) -> bool:
+        """The router has stopped this message of the other side, in spite of the gaps."""
+        return copy.row[PAIR] ^ copy.row[CALL] in self.stopped
 
     def blurs(self, copy: Sighting) -> bool:
-        """The same, and nothing shows whether it passed."""
+        """A message hidden so, and nothing shows whether it passed."""
         return self.hides(copy) and copy.row[PAIR] ^ copy.row[CALL] not in self.out

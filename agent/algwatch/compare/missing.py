@@ -5,6 +5,10 @@ What leaves a router has come to it. So a copy on the side it went to, and none 
 from, shows a gap in that capture, and how large such gaps are. With gaps, a message that came and
 is not seen to leave may have left; only one that was repeated too often for all of its copies to
 fall into gaps was stopped by the router.
+
+A host on a side can send what looks as if it had come out of the router there. So only calls that
+crossed count, each with as many missing messages as crossed, and no share of missing packets hides
+all copies of a stopped INVITE.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from algwatch.compare.must_cross import is_far
 from algwatch.sip.timers import WINDOW
 
 CHANCE = 0.001  # of one message with all copies in gaps
-MOST = 0.9  # of the packets are missing
+MOST = 0.37  # of the packets are missing: with more, the 7 copies of an INVITE could be
 Copies = dict[int, list[Copy]]
 Span = tuple[int, int]  # ns, its first and last message
 Shared = Sequence[tuple[list[Copy], list[Copy]]]
@@ -33,6 +37,7 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
     read."""
     both = lan, wan
     found = Gaps(), Gaps()
+    crossed: dict[int, int] = {}  # by call, the messages on both sides
     lans: dict[bytes, int] = {}  # by flow, the side it came from
     wans: dict[bytes, int] = {}
     renamed: set[int] = set()  # by the router
@@ -40,6 +45,8 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
         one, other = pair[LAN][0], pair[WAN][0]
         if one.pair != other.pair or one.call != other.call:
             renamed |= {one.identity, other.identity}
+        for call in {one.call, other.call}:
+            crossed[call] = crossed.get(call, 0) + 1
         if one.ttl == other.ttl or not (one.ttl and other.ttl):
             continue
         came = LAN if one.ttl > other.ttl else WAN
@@ -64,12 +71,16 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
             # The router may have changed more than one of its names.
             changed = any(abs(at - copy.at) <= WINDOW for at in others.get(_kind(copy), ()))
             shown = _during(copies, spans[came])
-            if shown and not changed:
+            if shown and not changed and crossed.get(copy.call, 0) > 0:
+                crossed[copy.call] -= 1
                 found[came].note(len(shown), len(shown), copy)
                 found[came].out.add(copy.identity)
+    # The rate of the other side serves to prove what a side without gaps lacks.
+    shares = [gaps.missing / max(1, gaps.passed) for gaps in found]
     for side, gaps in enumerate(reversed(found)):
-        if gaps.missing:
-            least = log(CHANCE) / log(min(MOST, gaps.missing / gaps.passed))
+        if any(shares):
+            share = shares[1 - side] or shares[side]
+            least = log(CHANCE) / log(min(MOST, share))
             gaps.stopped = frozenset(
                 key for key, copies in alone[side].items() if len(once(copies)) > least
             )

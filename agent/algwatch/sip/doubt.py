@@ -56,7 +56,8 @@ class Doubt:
         """What this message follows: its request, or the INVITE of its call."""
         t = self._table.get(row[TXN] ^ row[CALL])
         if not row[STATUS]:
-            return self.invite(row[CALL]) if t is None else None
+            # An ACK to a refusal is part of the transaction of its INVITE.
+            return self.invite(row[CALL]) if t is None or t.method != row[METHOD] else None
         if (t is None or not t.flow) and row[METHOD] == INVITE:  # it has another Via
             return self.invite(row[CALL])
         return t

@@ -82,12 +82,10 @@ class Transactions:
     kept: bytes of the messages of the latest batch, if it kept all.
     messages counts SIP messages without duplicates; strays counts forgotten ones; duplicates counts
     packets captured more than once (CAP007): the same bytes on the same flow in the same direction,
-    with the same IP ID and TTL within the window. No retransmission looks so. duplicate: the latest
-    of them. impostors: packets alike in all but their bytes, since the last time it was emptied.
-    weighs: compare bytes, flow and direction, only if feed() keeps all. over: finished transactions
-    with a final response, since the last time it was emptied; None before the first retransmission,
-    because nobody counts without any. counts_from: ns; transactions silent since then were over
-    before it.
+    with the same IP ID and TTL within the window; duplicate: the latest of them. impostors: packets
+    alike in all but their bytes, since the last time it was emptied. weighs: compare bytes, flow
+    and direction, only if feed() keeps all. over: finished transactions with a final response,
+    since it was emptied; None before the first retransmission. counts_from: ns, they end after it.
     """
 
     def __init__(self, limit: int, meet: Meet | None = None, side: int = UNKNOWN) -> None:
@@ -208,13 +206,15 @@ class Transactions:
                     self.duplicates += 1
                     self.duplicate = (row, i)
                     continue
-                # Made to look like the packet before. No sender repeats itself so soon, so it is no
-                # retransmission. Pairing weighs the two.
+                # Made to look like the packet before: no sender repeats itself so soon.
                 self.impostors.append((row, i))
             elif status or flow == t.flow or method == ACK or not t.flow:
                 t.last_at = at
                 if not status:
                     if method == ACK and t.method == INVITE:
+                        if doubt is not None and flow != t.flow and doubt.asks(row, ends, t):
+                            size += doubt.hold(batch.sighting(side, row, i))
+                            continue
                         event((ACKED, t, row, i))
                     elif flow == t.flow or not t.flow:
                         if not t.flow:  # a response came first

@@ -16,6 +16,7 @@ from craft import (
     answer,
     frame,
     incoming_call,
+    outgoing_call,
     register,
     request,
 )
@@ -137,4 +138,20 @@ def _() -> House:
     for after in (0, *LADDER_2XX[:4]):
         ack = call._in_dialog("ACK", 1, "192.168.1.66:5060", ())
         _puts(house.lan, 3.05 + after, ack, NEIGHBOUR, house.phone)
+    return house
+
+
+@case("txn002-acknowledged-by-a-host-beside", [("TXN002", "unknown", "latent")], [*DLG, *ALG],
+      outcomes=["rejected", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone acknowledges no 486. A host beside it does, and its ACK does not leave."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "busy@phone")
+    call.invite(1)
+    for after in (0, *LADDER_2XX):
+        call.respond(2 + after, 486)
+    ack = call._request("ACK", 1, "sip:300@example.net", f";tag={call._tag}", branch="invite")
+    _puts(house.lan, 2.02, ack, NEIGHBOUR, house.provider)
+    outgoing_call(house, 60, "later@phone")
     return house
