@@ -56,6 +56,8 @@ ALG = ("disable-sip-alg", "keep-sip-alg")
 ALIKE_ON_ONE_SIDE = {
     # The phone's RTP goes to another one in the LAN, of which the WAN side has nothing.
     "sdp003-near-miss-media-inside-the-lan": {"SDP003"},
+    # The 481 of a host beside the phone, which the router stops: here it looks like the phone's.
+    "dlg008-near-miss-bye-refused-by-a-neighbour": {"DLG008"},
 }
 # What is left without that packet is what a real loss leaves: the capture shows no other thing.
 # By capture, the rules that may say so.

@@ -27,7 +27,8 @@ FOREVER = 1 << 62  # ns
 # What these conclude from is not kept: bindings, mappings and outages, packets counted. The first
 # and the last message of a capture hide what it did not see, so a new process begins anew.
 GOES_ON = ("reg003-longer", "reg003-refreshed", "reg005-firewall", "reg001-near-miss-wan", "txn004",
-           "txn005", "reg006-near-miss-capture-began", "reg006-provider", "cap")  # fmt: skip
+           "txn005", "reg006-near-miss-capture-began", "reg006-provider", "cap",
+           "dlg002-second-proxy", "reg001-near-miss-comes-back")  # fmt: skip
 CHOSEN = [name for name, case in CASES.items() if not case.one_file
           and not name.startswith(GOES_ON)]  # fmt: skip
 SAMPLE = [name for at, name in enumerate(CHOSEN)
