@@ -28,7 +28,10 @@ FOREVER = 1 << 62  # ns
 # and the last message of a capture hide what it did not see, so a new process begins anew.
 GOES_ON = ("reg003-longer", "reg003-refreshed", "reg005-firewall", "reg001-near-miss-wan", "txn004",
            "txn005", "reg006-near-miss-capture-began", "reg006-provider", "cap",
-           "dlg002-second-proxy", "reg001-near-miss-comes-back")  # fmt: skip
+           "dlg002-second-proxy", "dlg002-near-miss-ghost-call", "reg006-wrong-phone",
+           "reg006-near-miss-forwarded", "reg001-near-miss-comes-back",
+           "reg001-near-miss-other-name-of-two-phones",
+           "dlg012-near-miss-notify-refused-once")  # fmt: skip
 CHOSEN = [name for name, case in CASES.items() if not case.one_file
           and not name.startswith(GOES_ON)]  # fmt: skip
 SAMPLE = [name for at, name in enumerate(CHOSEN)
