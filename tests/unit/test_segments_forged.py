@@ -99,20 +99,3 @@ def test_the_same_segment_again_is_no_retransmission_of_sip(live: bool) -> None:
     pipeline, reports = connections.judged(live)
     assert not [r for r in reports if isinstance(r, Finding)]
     assert pipeline.counts()["capture"]["sip_messages"] == sum(map(len, connections.true))
-
-
-def test_an_ack_as_an_alg_would_write_it_waits_for_the_true_one() -> None:
-    """The phone shows its public address, and the router changes nothing."""
-    house = House(wan_port=40123)
-    incoming_call(house, 1, "one@provider")
-    connections = Connections(house)
-    private, public = b"ACK sip:100@192.168.1.10:5060 ", b"ACK sip:100@198.51.100.2:40123 "
-    for packets in connections.true:
-        for n, (at, data) in enumerate(packets):
-            seq = int.from_bytes(data[38:42])
-            made = data[54:].replace(private, public)
-            packets[n] = at, _segment(made, ends_of(data), seq, data)
-    connections.forge(LAN, b"ACK", public, private, -BEFORE)
-    pipeline, reports = connections.judged(False)
-    assert pipeline.counts()["crossings"]["rewritten"] == 0
-    assert "CAP012" in {r.rule for r in reports if isinstance(r, Finding)}

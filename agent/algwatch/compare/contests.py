@@ -52,7 +52,7 @@ class Contests:
         """True if a crossing has to wait until the window is over: it may show harm, and another
         packet may contradict it. Only a ring knows that the router sent the second copy."""
         row = crossing.left.row
-        harmless = crossing.expected is None and not crossing.rewritten
+        harmless = crossing.expected is None and (crossing.translated or not crossing.rewritten)
         if harmless or row[BITS] & ROW_DIRECTED:
             return False
         self.doubt(row, crossing, True)

@@ -184,7 +184,8 @@ class Pairing:
                                 sure = crossing.translated and flow_pair.one_far_end
                                 if (sure and row[TO_TAG] == theirs[TO_TAG]) or is_one(crossing):
                                     crossings.append(accept(crossing))
-                                    held = waits(crossing) or held
+                                    if crossing.expected is not None or not crossing.translated:
+                                        held = waits(crossing) or held
                                     continue
                     put_back(pair, first)
             if len(queue) >= room and not waiting.has_room(queue, copy):
