@@ -33,7 +33,7 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
             d.bye_reason = failure(t.request.payload)
             d.bye_by_caller = row[FROM_TAG] == s.caller_tag
             d.hung_up(row)
-            if d.acked_at and row[AT] - d.acked_at <= AT_ONCE:
+            if d.answers == 1 and d.acked_at and row[AT] - d.acked_at <= AT_ONCE:
                 d.owing = _owing(s, d, row)
             if d.timer is not None:
                 d.timed_out = d.timer.ends(d.bye_at, d.bye_by_caller, d.bye_reason)
