@@ -46,8 +46,6 @@ class Recommender:
         self._given: Table[Key, tuple[str, float, frozenset[str]]] = Table(LIMIT)
         self._reasons: Table[Key, dict[str, str]] = Table(LIMIT)  # a sentence a rule
         self._harmed = Harmed()
-        # By line, the summary of a symptom: a call died by the router, and no rule tells why.
-        self._odd: Table[str, str] = Table(LIMIT, by_phone)
         # By line, the latest finding of each rule: harm of the ALG, and proof that it carries the
         # line.
         self.harm: Table[str, dict[str, Finding]] = Table(LIMIT, by_phone)
@@ -64,9 +62,6 @@ class Recommender:
             wanted = finding.hurts or finding.cause == cause.ALG_NEEDED
             if wanted and not finding.symptom:
                 advice += [a for a in self._advised(finding) if self._is_news(a)]
-            elif wanted and finding.cause == cause.ALG and (line := self._line(finding)):
-                self._odd.add(line.name, finding.summary)
-                advice += [a for a in self._of_line(line) if self._is_news(a)]
         return advice
 
     def _taken_back(self, finding: Finding) -> list[Advice]:
@@ -182,12 +177,7 @@ class Recommender:
         ]
 
     def _doubted(self, keep: Advice, line: Line) -> Advice:
-        """The advice to keep the ALG, with its harm to this line and to others."""
-        odd = self._odd.get(line.name)
-        if odd is not None:
-            keep.state, keep.confidence = "suspected", 0.5
-            keep.against.append(f"a call of this line died by the router: {odd}")
-            keep.kinds |= {"hurts-itself"}
+        """The advice to keep the ALG, with its harm to other lines."""
         hurt = [
             next(reversed(harm.values())) for other, harm in self._others(line, self.harm)
             if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO
