@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from craft import answer
+from craft import answer, sdp
 
 from ..stage import Attempt, Stage, harmless, living
 from ..wire import Address
@@ -58,7 +58,8 @@ class Own:
         self.into(asked)
         self.stage.wait(0.2)
         contact = f"<sip:near@{self.near[0]}:{self.near[1]}>"
-        self.out(answer(200, asked, to_tag=f"n{name}", contact=contact))
+        offer = sdp(self.near[0])
+        self.out(answer(200, asked, to_tag=f"n{name}", contact=contact, body=offer))
         for method, cseq in (("ACK", 1), ("BYE", 2)):
             self.stage.wait(0.3)
             made = self.stage.request(
