@@ -95,9 +95,9 @@ def acknowledged(ladder: str) -> bool:
     for line in arrows[answers[-1] :]:
         if not re.search(r"- ACK[ ,]", line) or re.search(r"X<|>X|\?<|>\?", line):
             continue
-        # One that went to a port where nobody is has its note under it.
+        # One to a port where nobody is, and one of a neighbour, have a note under them.
         after = lines[lines.index(line) + 1 : lines.index(line) + 2]
-        if not any("the NAT mapping says" in note for note in after):
+        if not any("the NAT mapping says" in note or "in the LAN" in note for note in after):
             return True
     return False
 
