@@ -5,7 +5,9 @@ router's change of its name."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 
+from algwatch.base.sighting import CALL, FROM_TAG, TO_TAG
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.sip.message import Message
@@ -13,6 +15,8 @@ from algwatch.sip.message import Message
 LONGEST = 2048  # bytes read of a header field
 MOST_CALLS = 512  # the latest ones, searched for a name
 MOST_READ = 64  # rewritten messages: a short name such as "a" is in all of them
+
+_NAMES = itemgetter(CALL, FROM_TAG, TO_TAG)
 
 Name = tuple[bytes, frozenset[bytes]]  # Call-ID, and the known tags
 
@@ -75,6 +79,8 @@ def renamed(wanted: Name, calls: Iterable[Call], inside: bool) -> Crossing | Non
         for crossing in call.changed.values():
             if crossing.lan is None or crossing.wan is None:
                 continue
+            if _NAMES(crossing.lan.row) == _NAMES(crossing.wan.row):
+                continue  # as of most, and known without reading
             # A sender of many calls and many names must not have all of them read.
             if wanted[0] not in crossing.lan.payload and wanted[0] not in crossing.wan.payload:
                 continue
@@ -83,8 +89,6 @@ def renamed(wanted: Name, calls: Iterable[Call], inside: bool) -> Crossing | Non
                 return None
             lan, wan = _of(crossing.lan.payload), _of(crossing.wan.payload)
             here, there = (lan, wan) if inside else (wan, lan)
-            if here == there:
-                continue
             if _fits(wanted, here):
                 found = None
                 break
