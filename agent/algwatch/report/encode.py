@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 500  # bytes of one sentence
 MAX_EVIDENCE = 6  # looks at the wire in one finding
 MAX_ADVICE = 12
-SHOWN = 8  # messages whose evidence is kept, with it
+SHOWN, USUAL = 8, 2048  # messages whose evidence is kept, with it; the longest of them in bytes
 MAX_SAID = 16  # lines printed by an order
 # The parts of a report to leave out for want of room: their map, "" for the payload, and name.
 _LONG = (("finding", "evidence"), ("", "advice"), ("health", "providers"), ("reply", "pcap"),
@@ -138,9 +138,11 @@ class Encoder:
         """Several findings show one message."""
         shown = self._shown.get(message)
         if shown is None:
-            if len(self._shown) >= SHOWN:
-                self._shown.clear()
-            shown = self._shown[message] = evidence(message, self._privacy)
+            shown = evidence(message, self._privacy)
+            if len(message) <= USUAL:
+                if len(self._shown) >= SHOWN:
+                    self._shown.clear()
+                self._shown[message] = shown
         return shown
 
     def again(self, said: bytes, at: float, times: int, first: float, last: float) -> bytes:
