@@ -75,16 +75,20 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
                 crossed[copy.call] -= 1
                 found[came].note(len(shown), len(shown), copy)
                 found[came].out.add(copy.identity)
-    # The rate of the other side serves to prove what a side without gaps lacks.
+    _prove(found, alone)
+    return found
+
+
+def _prove(found: tuple[Gaps, Gaps], alone: tuple[Copies, ...]) -> None:
+    """Note what was stopped in spite of the gaps. alone: by side, the messages on it alone. The
+    rate of the other side serves to prove what a side without gaps lacks."""
     shares = [gaps.missing / max(1, gaps.passed) for gaps in found]
     for side, gaps in enumerate(reversed(found)):
         if any(shares):
-            share = shares[1 - side] or shares[side]
-            least = log(CHANCE) / log(min(MOST, share))
+            least = log(CHANCE) / log(min(MOST, shares[1 - side] or shares[side]))
             gaps.stopped = frozenset(
                 key for key, copies in alone[side].items() if len(once(copies)) > least
             )
-    return found
 
 
 def _flow(copy: Copy) -> bytes:

@@ -72,15 +72,10 @@ def answer_given_to_another(call: Call) -> tuple[Reading, Sighting, Sighting] | 
         return None
     response = d.answer if d is not None and d.answer is not None else s.response
     request = (d.request if d is not None else None) or s.request
-    if response is None or request is None:
-        return None
-    if response.packed_ends[16:32] == request.packed_ends[:16]:
+    if response is None or request is None or not _is_for_another(response, request):
         return None
     reading = answer_sent_elsewhere(call)
-    if reading is None:
-        return None
-    reading.what += f"; it came to {response.ends.dst}"
-    return reading, request, response
+    return (_at_another(reading, response), request, response) if reading is not None else None
 
 
 def answer_to(call: Call) -> Sighting | None:
@@ -135,14 +130,20 @@ def given_to_another(exchange: Exchange) -> Reading | None:
     t, left, request = exchange.entered, exchange.left, exchange.request
     if not exchange.outbound or request is None or left is None or left.request is None:
         return None
-    if t.response is None or left.response is None:
-        return None
-    if t.response.packed_ends[16:32] == request.packed_ends[:16]:
+    if t.response is None or left.response is None or not _is_for_another(t.response, request):
         return None
     status = str(Message(left.response.payload).status)
     reading = sent_elsewhere(status, exchange.method, left.response, left.request, request)
-    if reading is not None:
-        reading.what += f"; it came to {t.response.ends.dst}"
+    return _at_another(reading, t.response) if reading is not None else None
+
+
+def _is_for_another(response: Sighting, request: Sighting) -> bool:
+    """LAN copies: the response came to a host that did not send the request."""
+    return response.packed_ends[16:32] != request.packed_ends[:16]
+
+
+def _at_another(reading: Reading, response: Sighting) -> Reading:
+    reading.what += f"; it came to {response.ends.dst}"
     return reading
 
 

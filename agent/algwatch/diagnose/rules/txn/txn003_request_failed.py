@@ -309,12 +309,14 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return elsewhere
     # After the end of the call, nothing shows whether it went to the right end.
     lost = call is None and left.request is not None and bool(left.request.row[TO_TAG])
+    if (wrong := misrouted.wrong_source(left.request, known)) is not None:
+        return wrong
     host, by = route_set.hidden_target(left.request)
-    if host and misrouted.wrong_source(left.request, known) is None:
+    if host:
         return Reading("unknown", cause.UNKNOWN, (
             f"it left the router, and nobody answered; its {by} names {host}, a private address"
         ), step=TARGET)  # fmt: skip
-    return misrouted.wrong_source(left.request, known) or Reading(
+    return Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
 
