@@ -22,8 +22,8 @@ What else looks the same
 Recommendation
     Give the ring more memory (ring_bytes), or keep the flood away from the router: packets to port
     5060 of the WAN have to be captured and read, too.
-    One direction: capture again, without src or dst in the filter. Single packets: tcpdump -B 4096
-    -w FILE, and look whether it reports packets dropped by the kernel.
+    One direction: capture again, without src or dst in the filter. Single packets: with a larger
+    buffer (tcpdump -B 16384), and look whether tcpdump reports packets dropped by the kernel.
 
 References
     Linux, Documentation/networking/packet_mmap.rst (PACKET_STATISTICS, tp_drops).
@@ -80,7 +80,7 @@ def _one_way(side: int, known: Known) -> Finding:
 
 def _gaps(side: int, gaps: Gaps, example: Sighting) -> Finding:
     name = SIDE_NAMES[side]
-    beyond = SIDE_NAMES[LAN if side == WAN else WAN]
+    beyond = SIDE_NAMES[1 - side]
     return RULE.finding(
         "unknown", "none",
         f"The capture of the {name.upper()} lacks packets: {gaps.missing} of {gaps.passed} that "
