@@ -72,7 +72,7 @@ class Router:
         page = self.page
         if page is None:
             self.page = page = self.browser.new_page()
-            page.set_default_timeout(8000)
+            page.set_default_timeout(20000)
             page.on("pageerror", lambda problem: self.complaints.append(str(problem)))
             page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
         page.set_viewport_size({"width": width, "height": 800})
