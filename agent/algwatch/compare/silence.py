@@ -165,7 +165,7 @@ def too_late(crossing: Crossing, lines: Lines, mappings: Mappings) -> tuple[Line
     idle = invite.row[AT] - crossing.used_at
     helped = line is not None and is_helped(line, lines)
     least = HELPED if helped else mapping.timeouts.shortest
-    return line, idle if idle >= least else 0
+    return line, 0 if idle < least or mapping.is_shut(crossing.used_at) else idle
 
 
 def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | None, int]:
@@ -180,6 +180,8 @@ def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | No
     at, since, limit = request.row[AT], mapping.used_at, mapping.limit
     if mapping.silent_since < at <= mapping.silent_until:  # the phone has renewed it since
         since, limit = mapping.silent_since, mapping.silent_limit
+    if mapping.is_shut(since):
+        return line, 0
     if line is not None and is_helped(line, lines):
         limit = HELPED
     waits_longer = at - since <= max(mapping.survived, mappings.survived)

@@ -12,7 +12,7 @@ from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.recapture import SEGMENT, SILENT
-from algwatch.sip.dialog import Dialog
+from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import UDP
@@ -48,6 +48,42 @@ def unheard_invite(call: Call) -> Crossing | None:
     return crossing if forced else None
 
 
+def unheard_ringing(call: Call) -> Crossing | None:
+    """Provisional responses sent by the router to another port of the phone than its INVITE came
+    from, and that was repeated until Timer B. Without rport the phone may listen at Via's port."""
+    crossing, s = call.misdelivered.get("1xx INVITE"), call.sides[LAN]
+    if crossing is None or crossing.lan is None or crossing.wan is None or call.inbound:
+        return None
+    if s is None or not s.timed_out or (response := _unrung(s)) is None or s.request is None:
+        return None
+    via, went = Message(s.request.payload).vias[:1], response.destination
+    if went[:16] != s.request.source[:16] or went != crossing.lan.destination:
+        return None
+    open_ = via and via[0].rport is None and (via[0].port or 5060) == response.ends.dport
+    return None if open_ else crossing
+
+
+def unheard_later(call: Call, known: Known) -> tuple[Sighting, Sighting] | None:
+    """The copies (LAN, WAN) of such an INVITE after a silence that its mapping may not survive.
+    Then a port forward may lead elsewhere than the mapping of before, too, but not to a port that
+    only the sender's Via names. Not proved: the phone may be gone meanwhile."""
+    inside, outside = call.sides[LAN], call.sides[WAN]
+    if not call.inbound or call.misdelivered or inside is None or outside is None:
+        return None
+    last, came = inside.unanswered(), outside.unanswered()
+    if not inside.timed_out or last is None or came is None or known.lossy(call):
+        return None
+    (t, lan), (_, wan) = last, came
+    if t is not inside.invite or t.provisional_at or t.final_at or not are_copies(lan, wan):
+        return None
+    vias, ends = Message(wan.payload).vias, wan.ends
+    if not vias or vias[0].host != ends.src or vias[0].port in (None, 5060, ends.sport):
+        return None
+    if vias[0].port != lan.ends.dport or request_astray(wan, lan, known) is None:
+        return None
+    return lan, wan
+
+
 def answer_misrouted(call: Call) -> Reading | None:
     """For a response to a call of the phone that never reached it: sent to another port than the
     INVITE came from, or by another host than the INVITE went to."""
@@ -70,7 +106,7 @@ def answer_given_to_another(call: Call) -> tuple[Reading, Sighting, Sighting] | 
     d = s.current if s is not None else None
     if s is None or call.inbound is not False:
         return None
-    response = d.answer if d is not None and d.answer is not None else s.response
+    response = d.answer if d is not None and d.answer is not None else s.response or _unrung(s)
     request = (d.request if d is not None else None) or s.request
     if response is None or request is None or not _is_for_another(response, request):
         return None
@@ -91,7 +127,7 @@ def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | Non
         return None
     d = wan.current
     request = (d.request if d is not None else None) or wan.request
-    answer = (d.answer if d is not None else None) or wan.response
+    answer = (d.answer if d is not None else None) or wan.response or _unrung(wan)
     stopped = call.unpaired.get("1xx INVITE")
     if answer is None and stopped is not None:
         answer = stopped.wan
@@ -101,6 +137,12 @@ def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | Non
     if answer is None or request is None:
         return None
     return "2xx" if d is not None and d.answer else "response", "INVITE", answer, request, inside
+
+
+def _unrung(s: DialogSet) -> Sighting | None:
+    """A provisional response that its caller does not hear."""
+    t = s.invite
+    return t.response if t is not None and t.unrung else None
 
 
 def exchange_misrouted(exchange: Exchange) -> Reading | None:

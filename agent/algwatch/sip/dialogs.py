@@ -132,7 +132,10 @@ class Dialogs:
                 elif code == TIMED_OUT:
                     self._silent(s, t, row, step)
                 elif code == PROVISIONAL_AGAIN and t is s.invite:
-                    s.reliable = noted(s.reliable, batch.sighting(self.side, row, i))
+                    again = batch.sighting(self.side, row, i)
+                    s.reliable = noted(s.reliable, again)
+                    if t.again and s.request and again.destination != s.request.source:
+                        t.response = t.response or again
             elif method == ACK:
                 d = s.current
                 sure = code == REQUEST_AGAIN or (d is not None and d.answered_at and not s.branches)
@@ -319,7 +322,7 @@ class Dialogs:
     def _silent(s: DialogSet, t: Transaction, row: Row, step: Callable[[Step], None]) -> None:
         """Timer B of an INVITE: of the call itself if no branch is left to be answered. If its
         sender accepted a response with another Via, it has its response and waits on."""
-        if t.taken(row[AT]):
+        if t.taken(row[AT]) or (t.provisional_at and (s.timed_out or s.branches)):
             return
         d = s.current
         if d is not None and d.waits_for(t):

@@ -46,7 +46,8 @@ class Transaction:
 
     late: copies of a request (no INVITE, BYE or CANCEL) after its final response. response: this
     response, for a request other than INVITE; without finals, a response meant for the request with
-    another Via, so its sender discards it (section 18.1.2). rang_at: of an INVITE, its latest
+    another Via, so its sender discards it (section 18.1.2), or a repeated provisional response to
+    INVITE sent elsewhere than that came from. rang_at: of an INVITE, its latest
     provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
     retransmissions, None without any.
     ends: addresses of its first request, of a response without one. bits: of its first message.
@@ -133,6 +134,15 @@ class Transaction:
         """The request was repeated until Timer F in spite of its final response: its sender never
         accepted it."""
         return self.late >= LATE and self.last_at - self.at > TIMER_B - SECOND
+
+    @property
+    def unrung(self) -> bool:
+        """An INVITE was repeated until Timer B in spite of its provisional responses, which stop
+        that (section 17.1.1.2), and they went elsewhere than it came from: nobody hears them."""
+        again = self.again
+        if again is None or self.finals or self.response is None or again.late <= LATE:
+            return False
+        return again.last_at - self.at > TIMER_B - SECOND
 
     @property
     def waited_out(self) -> bool:

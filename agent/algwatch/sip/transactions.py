@@ -376,12 +376,12 @@ class Transactions:
                 continue
             if t.final_at:
                 young.add_due(max(now, t.last_at) + T4, t)
-            elif t.provisional_at and t.method == INVITE and now - t.last_at < RINGS:
-                # INVITE has no timer while it proceeds (section 17.1.1.2).
-                waiting.add(now, t)
+                continue
+            if t.requests and (not t.provisional_at or t.unrung):
+                events.append((TIMED_OUT, t, _timed_out(t, now), -1))
+            if t.provisional_at and t.method == INVITE and now - t.last_at < RINGS:
+                waiting.add(now, t)  # no timer while it proceeds (section 17.1.1.2)
             else:
-                if not t.provisional_at and t.requests:
-                    events.append((TIMED_OUT, t, _timed_out(t, now), -1))
                 del self.table[t.key]
         return events
 

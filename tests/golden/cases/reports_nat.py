@@ -43,11 +43,11 @@ def _asked(house: House, at: float, n: int, host: str, crosses: bool) -> None:
         house.out(at + 0.01, answer(200, seen, to_tag=f"g{n}"))
 
 
-def _watched(answered_ones: int, every: float, calls: float) -> House:
+def _watched(answered_ones: int, every: float, calls: float, asks: int = 8) -> House:
     """OPTIONS of a host outside, of which the first are answered and the others stop in the router.
-    calls: of it, from this moment on, stop as well."""
+    calls: of it, from this moment on, stop as well. asks: OPTIONS that stop."""
     house = House(phone="192.168.1.18")
-    for n in range(answered_ones + 8):
+    for n in range(answered_ones + asks):
         _asked(house, every * n, n, house.provider, n < answered_ones)
     call = Incoming(house, "dead@provider")
     for after in (0, *LADDER_INVITE):
@@ -62,6 +62,24 @@ def _() -> House:
     """A PBX behind a port forward never registers, and its peer asks every ten seconds whether it
     is there. The forward breaks: neither OPTIONS nor calls get through any more."""
     return _watched(20, 10, 212)
+
+
+@case("txn004-watched-trunk-called-late",
+      [("TXN004", "router", "latent"), ("REG006", "router", "observed")], ["REG005", *NO],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The same watched once a minute, and the call comes 140 s after the last OPTIONS that got
+    through. The way was closed a minute after it, as often as it had been open before: the silence
+    is not why."""
+    return _watched(8, 60, 560)
+
+
+@case("reg005-trunk-called-after-a-silence",
+      [("REG005", "router", "observed")], ["REG006", *NO],
+      {"shorter-refresh-on-phone": "recommended"}, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The peer asks no more, and calls 200 s later: nothing has used the mapping meanwhile."""
+    return _watched(8, 10, 270, asks=0)
 
 
 @case("txn004-near-miss-scanner-banned", must_not=["TXN004", "REG006", "TXN001", *NO],

@@ -135,6 +135,9 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     if forced is not None:
         yield forced  # its later rewrites of headers follow from it
         return
+    if (later := misrouted.unheard_later(call, known)) is not None:
+        yield _forced_later(call, *later, known)
+        return
     latent = None
     for crossing in call.changed.values() if call.unexplained else ():
         wrong = _wrong(call, crossing, known)
@@ -152,14 +155,15 @@ def _forced(call: Call, known: Known) -> Finding | None:
     if not call.misdelivered:
         return None
     how = lost.lost_ack(call, known)
-    unheard = misrouted.unheard_invite(call)
+    unheard = misrouted.unheard_invite(call) or misrouted.unheard_ringing(call)
     hurt = how is not None and _WRONG_PORT.get(how.how) in call.misdelivered
     if not hurt and alg.is_served(call):
         return None
     # An ACK outside the dialog would have been discarded on any port.
     hurt = hurt and how is not None and not how.dialog.odd
     kind = _WRONG_PORT[how.how] if how is not None and hurt else next(iter(call.misdelivered))
-    kind = "INVITE" if unheard is not None else kind
+    if unheard is not None:
+        kind = "INVITE" if call.inbound else "1xx INVITE"
     crossing = call.misdelivered[kind]
     lan, wan, port = crossing.lan, crossing.wan, port_of(crossing.expected or b"")
     assert lan is not None and wan is not None
@@ -173,6 +177,8 @@ def _forced(call: Call, known: Known) -> Finding | None:
         proof.append(evidence(answer, f"the phone is at {went.dst}:{port}", ""))
     if unheard is not None:
         hurt, harm, so = True, "observed", ", and nobody answered it"
+        if kind == "1xx INVITE":
+            so = ", and the phone sent its INVITE again until it gave up"
     elif hurt:
         assert how is not None
         harm = "observed" if how.dropped(known.now) else "certain"
@@ -186,6 +192,22 @@ def _forced(call: Call, known: Known) -> Finding | None:
         f"{went.receiver}, but the phone is at port {port}{so}.",
         proof, f"{call.call_id}/forced", cause=cause.ALG, certain=hurt, call_id=call.call_id,
         line=alg.between(crossing), fingerprint=prints.LINUX,
+    )  # fmt: skip
+
+
+def _forced_later(call: Call, lan: Sighting, wan: Sighting, known: Known) -> Finding:
+    entry = known.mapping(wan.destination, wan.source)
+    assert entry is not None
+    went, came, port = lan.ends, wan.ends, port_of(entry.inside)
+    return RULE.finding(
+        "router", "observed",
+        f"The INVITE from {came.src} arrived at {came.receiver} and the router sent it to "
+        f"{went.receiver}, the port in the Via of its sender, but the phone sends from port "
+        f"{port}, and nobody answered it.",
+        [evidence(wan, f"INVITE arrived at {came.receiver}", f"to {went.dst}:{port}"),
+         evidence(lan, f"INVITE left to {went.receiver}", f"{went.dst}:{port}")],
+        f"{call.call_id}/forced", cause=cause.ALG, call_id=call.call_id,
+        line=known.line_name(call), fingerprint=prints.LINUX,
     )  # fmt: skip
 
 

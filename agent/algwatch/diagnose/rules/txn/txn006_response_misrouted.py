@@ -16,7 +16,7 @@ What else looks the same
     A router or a filter stopped a response at the right port (REG001, TXN001, TXN003). A response
     of another host than asked: the NAT does not let it in. A phone listens at its Via port and gets
     its responses there, because the helper sends them there. One retransmission crosses the
-    response.
+    response, or follows one that got lost behind the tap.
 
 Recommendation
     Without rport: turn rport on (symmetric response routing). If the router changed Via or took
@@ -67,8 +67,8 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
 
 def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
     request, t, left = exchange.request, exchange.entered, exchange.left
-    if request is None or t.unrepeated or exchange.settled:
-        return
+    if request is None or t.unrepeated or exchange.settled or t.taken(known.now):
+        return  # its sender was content
     if known.capture.is_late(request.row[AT]):
         return
     reading = unheard.response_not_taken(exchange)
