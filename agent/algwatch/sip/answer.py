@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, CSEQ, FLOW, FROM_TAG, STATUS, TO_TAG, Row, Sighting
-from algwatch.sip.denied import denied, met_another
+from algwatch.sip.denied import denied, holding, met_another
 from algwatch.sip.dialog import NOT_ODD, Dialog, DialogSet
 from algwatch.sip.session_timer import session_timer
 from algwatch.sip.status_codes import CHALLENGES, NO_DIALOG
@@ -173,7 +173,8 @@ def refused(s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
 
 def granted(d: Dialog, asked: Sighting, answer: Sighting) -> None:
     """A re-INVITE or UPDATE got its 2xx."""
-    d.denied = denied(d.denied, asked, answer, False)
+    d.denied = denied(d.denied, asked, answer, False, d.holders)
+    d.holders = holding(d.holders, asked)
     if d.denied is not None and not d.bye_at:
         d.refused = asked, answer
 

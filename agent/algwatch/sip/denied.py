@@ -4,7 +4,7 @@ words only (RFC 3261 section 14, RFC 3264 section 8.4)."""
 
 from __future__ import annotations
 
-from algwatch.base.sighting import FROM_TAG, STATUS, Sighting
+from algwatch.base.sighting import FROM_TAG, STATUS, TO_TAG, Sighting
 from algwatch.sip.message import Message
 from algwatch.sip.status_codes import CHALLENGES, NO_DIALOG
 
@@ -13,12 +13,14 @@ GLARE = 491
 _SAYS_NOTHING = (*CHALLENGES, 408, NO_DIALOG, 486, 487, 600, 603)
 _WAYS = (b"sendrecv", b"sendonly", b"recvonly", b"inactive")
 SENDRECV = b"sendrecv"
-_HOLDS = (b"sendonly", b"inactive")
+INACTIVE = b"inactive"
+_HOLDS = (b"sendonly", INACTIVE)
+NOBODY: frozenset[int] = frozenset()
 
 
 class Denied:
     """asked, reply: the latest request and its response; count: such requests in a row of one
-    sender; hold: it asked for hold."""
+    sender; hold: it asked for hold. With a 2xx and no hold, it took the call off hold in vain."""
 
     __slots__ = ("asked", "count", "hold", "reply")
 
@@ -30,14 +32,15 @@ class Denied:
 
 
 def denied(before: Denied | None, asked: Sighting, reply: Sighting,
-           crossed: bool) -> Denied | None:  # fmt: skip
+           crossed: bool, holders: frozenset[int] = NOBODY) -> Denied | None:  # fmt: skip
     """After the final response to a re-INVITE or UPDATE. crossed: the other end waits for the
-    response to one of its own (section 14.2)."""
+    response to one of its own (section 14.2). holders: see Dialog."""
     status = reply.row[STATUS]
     if status < 300:
-        if not is_unheld(asked, reply):
+        hold = is_unheld(asked, reply)
+        resumes = asked.row[FROM_TAG] in holders and asked.row[TO_TAG] not in holders
+        if not hold and not (resumes and is_unresumed(asked, reply)):
             return None
-        hold = True
     else:
         if status in _SAYS_NOTHING or (status == GLARE and crossed):
             return before
@@ -61,6 +64,25 @@ def is_unheld(asked: Sighting, reply: Sighting) -> bool:
     """The offer is a hold, and the answer goes on in both directions (RFC 3264 section 6.1)."""
     offered, old = _audio(asked)
     return offered in _HOLDS and not old and _audio(reply)[0] == SENDRECV
+
+
+def is_unresumed(asked: Sighting, reply: Sighting) -> bool:
+    """The offer is in both directions, and after the answer its sender sends no RTP: the address
+    is 0.0.0.0 (RFC 3264 section 8.4), or the stream inactive."""
+    offered, old = _audio(asked)
+    if offered != SENDRECV or old:
+        return False
+    answered, held = _audio(reply)
+    return held or answered == INACTIVE
+
+
+def holding(holders: frozenset[int], asked: Sighting) -> frozenset[int]:
+    """The ends with the call on hold after an accepted offer, by their tag; holders: before."""
+    way, old = _audio(asked)
+    sender = asked.row[FROM_TAG]
+    if old or way in _HOLDS:
+        return holders | {sender}
+    return holders - {sender} if way and sender in holders else holders
 
 
 def _audio(copy: Sighting) -> tuple[bytes, bool]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, Row, Sighting
-from algwatch.sip.denied import Denied
+from algwatch.sip.denied import NOBODY, Denied
 from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
 from algwatch.sip.timers import SECOND
@@ -42,7 +42,7 @@ class Dialog:
     know the dialog any more (section 12.2.2). refused: the latest refused re-INVITE or UPDATE, and
     its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once. owing: a
     word above, if the end that needed this SDP hung up at once. denied: see sip/denied.py; None
-    after one that was granted.
+    after one that was granted. holders: tags (hashes) of the ends that have it on hold.
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) from a public
     address that made its remote target a private one; None without one, or after a later one with
     another address.
@@ -63,7 +63,7 @@ class Dialog:
                  "bye_by_caller", "bye_of", "bye_reason", "bye_response", "bye_status",
                  "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
                  "crossed", "cut_short", "denied", "disowned", "ended_at",
-                 "established_at", "invite", "moved", "odd", "odd_copy", "owing", "pending",
+                 "established_at", "holders", "invite", "moved", "odd", "odd_copy", "owing", "pending",
                  "refused", "refused_first", "request", "silent", "stray_ack", "timed_out",
                  "timer")  # fmt: skip
 
@@ -81,6 +81,7 @@ class Dialog:
         self.disowned: Sighting | None = None
         self.refused: tuple[Sighting, Sighting] | None = None
         self.denied: Denied | None = None
+        self.holders = NOBODY
         self.pending: tuple[Transaction, Sighting] | None = None
         self.crossed: tuple[Transaction, Sighting] | None = None
         self.moved: tuple[Sighting | None, Sighting | None] = (None, None)

@@ -168,3 +168,85 @@ def _() -> House:
     _holds(call, 20, 2, 491)
     call.bye(22)
     return call.house
+
+
+# ---- taken off hold in vain ----
+
+
+def _resumes(call: Outgoing, at: float, cseq: int, body: bytes) -> None:
+    """A re-INVITE of the phone in both directions, answered with this body."""
+    house, target, tag = call.house, call.far_contact.strip("<>"), f";tag={call._tag}"
+    seen = house.out(at, call._request("INVITE", cseq, target, tag, call.contact,
+                                       ways(sdp(house.phone), "sendrecv"), branch=f"hold{cseq}"))  # fmt: skip
+    house.into(at + 0.05, answer(200, seen, contact=call.far_contact, received=house.wan_ip,
+                                 body=body, rport=house.wan_port))  # fmt: skip
+    house.out(at + 0.06, call._request("ACK", cseq, target, tag, branch=f"ack{cseq}"))
+
+
+def _held_and_resumed(body: bytes, alg: bytes = b"") -> Outgoing:
+    call = _talks()
+    _holds(call, 20, 2, back="recvonly")
+    if alg:
+        call.house.in_alg = lambda made: sized(made.replace(b"c=IN IP4 203.0.113.5", alg))
+    _resumes(call, 30, 3, body)
+    return call
+
+
+FAR = sdp("203.0.113.5", 20000)
+
+
+@case("dlg014-resume-answered-with-no-address", [("DLG014", "unknown", "observed")], NO,
+      outcomes=HELD)  # fmt: skip
+def _() -> House:
+    """The phone takes the call off hold, and the answer has the address 0.0.0.0: the phone must
+    not send RTP (RFC 3264 section 8.4). Half a minute later its user hangs up."""
+    call = _held_and_resumed(sdp("0.0.0.0", 20000))
+    call.bye(60)
+    return call.house
+
+
+@case("dlg014-resume-answered-inactive", [("DLG014", "unknown", "latent")], NO, outcomes=HELD)
+def _() -> House:
+    """The same with inactive, and the call ends two seconds later: nobody may have noticed."""
+    call = _held_and_resumed(ways(FAR, "inactive"))
+    call.bye(32)
+    return call.house
+
+
+@case("dlg014-router-keeps-the-hold", [("DLG014", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, HELD)  # fmt: skip
+def _() -> House:
+    """The far end answers with its address, and the router makes 0.0.0.0 of it."""
+    call = _held_and_resumed(FAR, b"c=IN IP4 0.0.0.0")
+    call.bye(60)
+    return call.house
+
+
+@case("dlg014-near-miss-resumed-at-last", must_not=["DLG014", *NO], outcomes=HELD)
+def _() -> House:
+    """The phone asks once more, and gets the address."""
+    call = _held_and_resumed(sdp("0.0.0.0", 20000))
+    _resumes(call, 33, 4, FAR)
+    call.bye(60)
+    return call.house
+
+
+@case("dlg014-near-miss-both-hold", must_not=["DLG014", *NO], outcomes=HELD)
+def _() -> House:
+    """The far end holds the call as well, and the phone takes back its own hold alone."""
+    call = _talks()
+    _holds(call, 20, 2, back="recvonly")
+    _held_by_far_end(call, 25, "inactive")
+    _resumes(call, 30, 3, ways(FAR, "inactive"))
+    call.bye(60)
+    return call.house
+
+
+@case("dlg014-near-miss-refreshed-while-held", must_not=["DLG014", *NO], outcomes=HELD)
+def _() -> House:
+    """The far end holds the call, and the phone, which never did, refreshes the session."""
+    call = _talks()
+    _held_by_far_end(call, 20, "recvonly")
+    _resumes(call, 30, 2, ways(FAR, "inactive"))
+    call.bye(60)
+    return call.house

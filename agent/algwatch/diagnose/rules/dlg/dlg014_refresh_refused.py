@@ -6,12 +6,14 @@ What it sees
     second. No person hangs up so soon after an invisible message. Or it asks for hold and the 2xx
     says sendrecv: the other end is not on hold. Or it is refused with 491 again and again, although
     the other end has no request of its own on the way, or a hold is refused, and none is accepted
-    until the call ends.
+    until the call ends. Or it takes the call off hold, and the 2xx has the address 0.0.0.0 or says
+    inactive, although the other end has no hold of its own: nothing later brings the audio back.
 
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
     call up: after a PBX asked for direct media, a fax for T.38, a user for hold. After a 408 or 481
-    each end has to. Without hold the other end hears no music, and goes on sending.
+    each end has to. Without hold the other end hears no music, and goes on sending. After a hold that stays, the end
+    that has taken it off must not send RTP: the other user hears nothing.
 
 What else looks the same
     The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
@@ -21,7 +23,7 @@ What else looks the same
     refusal is right, and its sender at fault. A header field taken out by the router: ALG018. A
     codec or media line changed by the router: the finding says so, and only a trial without its ALG
     shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs no direction in its
-    answer.
+    answer. The user at the other end may have put the call on hold as well, without a request.
 
 Recommendation
     The status gives the reason (488: codecs or fax; 405, 501: turn the feature off). Turn off
@@ -35,11 +37,11 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import FROM_TAG, STATUS, Sighting, are_copies
+from algwatch.base.sighting import AT, FROM_TAG, STATUS, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, taken_out
 from algwatch.diagnose.finding import Finding
@@ -49,8 +51,9 @@ from algwatch.diagnose.out_of_order import REFUSALS, out_of_order
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.denied import GLARE, is_unheld
+from algwatch.sip.denied import GLARE, is_unheld, is_unresumed
 from algwatch.sip.message import Message, to_text
+from algwatch.sip.timers import SECOND
 
 RULE = Rule(
     "DLG014", "refresh-refused", "warning", CALL, ("RFC 3261 14.1", "RFC 3261 12.2.1.2"),
@@ -58,6 +61,9 @@ RULE = Rule(
     symptom=True,
 )  # fmt: skip
 
+DEAD = 5 * SECOND  # of silence that people notice
+NOT_RESUMED = ("Ask whether the other end had the call on hold, too. If not, its device or PBX does "
+               "not take a call off hold.")  # fmt: skip
 OFTEN = 2  # refusals in a row: a sender tries again some seconds later (RFC 3261 section 14.1)
 
 
@@ -76,7 +82,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             continue
         asked, reply = d.refused
         if reply.row[STATUS] < 300:
-            yield _unheld(call, known, asked, reply, True)
+            of = _unheld if is_unheld(asked, reply) else _unresumed
+            yield of(call, known, asked, reply, True)
             return
         status, late = reply.row[STATUS], _out_of_order(call, asked, reply)
         changed = "" if late else _changed_media(call)
@@ -150,7 +157,8 @@ def _never_granted(call: Call, known: Known) -> Iterator[Finding]:
         return
     status = one.reply.row[STATUS]
     if status < 300:
-        yield _unheld(call, known, one.asked, one.reply, False)
+        of = _unheld if one.hold else _unresumed
+        yield of(call, known, one.asked, one.reply, False)
         return
     if None in every or (one.count < OFTEN and (status == GLARE or not one.hold)):
         return
@@ -179,7 +187,7 @@ def _unheld(call: Call, known: Known, asked: Sighting, reply: Sighting,
             cut_short: bool) -> Finding:  # fmt: skip
     where = _answerer(call, asked, "provider")
     why, so = cause.of_place(where), "the answer is sendrecv, so the other end is not on hold"
-    if _router_changed(call, asked, reply):
+    if _router_changed(call, asked, reply, is_unheld):
         where, why = "router", cause.ALG
         so += " (the router had changed one of them)"
     if cut_short:
@@ -193,14 +201,38 @@ def _unheld(call: Call, known: Known, asked: Sighting, reply: Sighting,
     )  # fmt: skip
 
 
-def _router_changed(call: Call, asked: Sighting, reply: Sighting) -> bool:
-    """One of the two, and without the change the answer takes the hold."""
+def _unresumed(call: Call, known: Known, asked: Sighting, reply: Sighting,
+               cut_short: bool) -> Finding:  # fmt: skip
+    where, why, step = "unknown", cause.UNKNOWN, NOT_RESUMED
+    so = "the answer keeps it on hold: no RTP may go to the end that answered"
+    if _router_changed(call, asked, reply, is_unresumed):
+        where, why, step = "router", cause.ALG, ""
+        so += " (the router had changed one of them)"
+    ended = min((s.bye_at for s in call.seen if s.bye_at), default=0)
+    went_on = ended - reply.row[AT] if ended else 0
+    if cut_short:
+        so += ", and it ended the call at once"
+    elif went_on:
+        so += f"; the call ended {went_on / SECOND:.0f} s later"
+    return RULE.finding(
+        where, "observed" if cut_short or went_on >= DEAD else "latent",
+        f"{_named(call, asked)} took it off hold, and {so}.",
+        [evidence(asked, "takes the call off hold", ""),
+         evidence(reply, "address 0.0.0.0, or inactive", "the address of the other end")],
+        call.call_id, cause=why, call_id=call.call_id, line=known.line_name(call), symptom=False,
+        next_step=step,
+    )  # fmt: skip
+
+
+def _router_changed(call: Call, asked: Sighting, reply: Sighting,
+                    is_so: Callable[[Sighting, Sighting], bool]) -> bool:  # fmt: skip
+    """One of the two, and without the change the answer would not be so."""
     as_written = {asked: asked, reply: reply}
     for crossing in call.changed.values():
         for one, other in ((crossing.lan, crossing.wan), (crossing.wan, crossing.lan)):
             if one is not None and other is not None and one in as_written:
                 as_written[one] = other
-    return not is_unheld(as_written[asked], as_written[reply])
+    return not is_so(as_written[asked], as_written[reply])
 
 
 def _answerer(call: Call, asked: Sighting, beyond: str) -> str:
