@@ -32,6 +32,7 @@ from algwatch.compare.line import (
     NAT_HANDLED,
     NO_WAY_BACK,
     PRIVATE_CONTACT,
+    RECORDS,
     REWRITTEN,
     RPORT_ANSWERED,
     RPORT_ASKED,
@@ -200,6 +201,8 @@ class Lines:
             moved = pair is not None and port_of(pair.inside) != port_of(pair.outside)
             if rport is None and moved:
                 line.observe(NO_WAY_BACK, crossing.entered)
+        if 200 <= status < 300 and crossing.entered.payload.find(b"ecord-") >= 0:
+            _recorded(line, crossing)
         if contact is not None and contact != "*":
             line.private_contact = address.is_unroutable(contact)
             if line.private_contact:
@@ -234,6 +237,16 @@ class Lines:
             ends = crossing.entered.ends
             answer = Message(crossing.entered.payload)
             call.at_proxy = bool(contact_of_proxy(answer, ends.src, ends.sport))
+            _recorded(line, crossing)
+
+
+def _recorded(line: Line, answer: Crossing) -> None:
+    """A 2xx to INVITE with a Record-Route: note it if a proxy beyond this router is in there."""
+    pair = answer.flow_pair
+    assert pair is not None
+    routes = Message(answer.entered.payload).record_routes
+    if any(r.host != pair.wan_host and not address.is_unroutable(r.host) for r in routes):
+        line.observe(RECORDS, answer.entered)
 
 
 def _is_in_dialog(crossing: Crossing, call: Call | None) -> bool:

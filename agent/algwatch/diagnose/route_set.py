@@ -13,7 +13,7 @@ from algwatch.base.quote import quoted
 from algwatch.base.sighting import TO_TAG, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.differences import rewrites
-from algwatch.compare.line import REACHED_AT_PROXY
+from algwatch.compare.line import REACHED_AT_PROXY, RECORDS, Line
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
@@ -28,6 +28,12 @@ from algwatch.sip.target import (
     contact_of_proxy,
     is_whole,
     remote_target,
+)
+
+
+UNROUTED = (
+    "Look whether the messages that began the call have a Record-Route: if so, the phone has to put "
+    "it into its later requests as Route, and does not."
 )
 
 
@@ -328,6 +334,21 @@ def hidden_target(request: Sighting | None) -> tuple[str, str]:
         return "", ""
     host, by = _first_target(request)
     return (host, by) if address.is_unroutable(host) else ("", "")
+
+
+def unrouted(request: Sighting | None, line: Line | None) -> str:
+    """A clause for a request inside a dialog without a Route, not from line to the very host in its
+    Request-URI, although proxies of this provider record themselves; "" for others. It is not
+    known whether they did so in this call."""
+    if request is None or line is None or not line.count(RECORDS) or not request.row[TO_TAG]:
+        return ""
+    message = parsed(request.payload)
+    if message.routes or message.request_host == request.ends.dst == line.remote:
+        return ""
+    return (
+        f"the request has no Route, while calls of {line.remote} come with a Record-Route: a proxy that was "
+        "left out may not know where it belongs"
+    )  # fmt: skip
 
 
 def _first_target(request: Sighting) -> tuple[str, str]:

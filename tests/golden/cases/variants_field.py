@@ -5,6 +5,7 @@ expected, a phone that came back."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from craft import (
     LADDER_2XX,
@@ -217,8 +218,9 @@ def _() -> House:
 # ---- TXN003: a BYE past the proxies of the call ----
 
 
-def _hung_up(dst: str) -> House:
-    """The phone ends a call that came to it through a proxy; the BYE goes to dst, unanswered."""
+def _hung_up(dst: str, status: int = 0, route: Sequence[str] = ()) -> House:
+    """The phone ends a call that came to it through a proxy; the BYE goes to dst, unanswered or
+    refused with this status. route: its Route."""
     house = House()
     register(house, 0)
     call = Incoming(house, "past@provider")
@@ -230,8 +232,11 @@ def _hung_up(dst: str) -> House:
     ids = call._ids()
     bye = request(
         "BYE", "sip:200@198.18.7.7:5060", via=f"{house.phone}:{house.port}", branch="z9hG4bKpast",
-        call_id=call.call_id, cseq=1, caller=ids["callee"], callee=ids["caller"],
+        call_id=call.call_id, cseq=1, caller=ids["callee"], callee=ids["caller"], more=route,
     )  # fmt: skip
+    if status:
+        house.into(20.03, answer(status, house.out(20, bye, dst=dst)), src=dst)
+        return later(house)
     for after in (0, *LADDER_REQUEST):
         house.out(20 + after, bye, dst=dst)
     return later(house)
@@ -247,5 +252,34 @@ def _() -> House:
 @case("txn003-near-miss-bye-by-its-proxy", [("TXN003", "network", "observed")], [*DLG, *ALG],
       outcomes=["completed", "completed"])  # fmt: skip
 def _() -> House:
-    """The BYE goes where the call came from, and nobody answers it."""
+    """The BYE goes where the call came from, with its Route, and nobody answers it."""
+    return _hung_up("203.0.113.5", route=["Route: <sip:203.0.113.5;lr>"])
+
+
+@case("txn003-bye-without-route", [("TXN003", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE goes to the proxy that recorded itself, without a Route, and nobody answers it: the
+    proxy may not know where it belongs, so the network beyond is not blamed."""
     return _hung_up("203.0.113.5")
+
+
+@case("dlg008-bye-without-route", [("DLG008", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same refused with 481."""
+    return _hung_up("203.0.113.5", 481)
+
+
+@case("dlg008-bye-past-its-proxy", [("DLG008", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE goes to the Contact and not by the Record-Route, and is refused with 481 there."""
+    return _hung_up("198.18.7.7", 481)
+
+
+@case("dlg008-near-miss-bye-with-route", [("DLG008", "network", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The BYE has its Route and is refused with 481: the other end no longer has the call."""
+    return _hung_up("203.0.113.5", 481, ["Route: <sip:203.0.113.5;lr>"])

@@ -127,6 +127,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             said = f"it left for {went}, which has no such call"
             step = "Ask the provider whether its servers share their calls, and see in the phone "
             step += "whether it looks its server up anew inside a call."
+        elif phone and (no_route := route_set.unrouted(d.bye, line)):
+            said, step = f"the other end no longer has the call, or {no_route}", route_set.UNROUTED
         elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):
             where = "network"
             so += f": this router's WAN address was {moved} when the call began, and is another now"

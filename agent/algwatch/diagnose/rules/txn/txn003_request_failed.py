@@ -316,6 +316,9 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return Reading("unknown", cause.UNKNOWN, (
             f"it left the router, and nobody answered; its {by} names {host}, a private address"
         ), step=TARGET)  # fmt: skip
+    if so := route_set.unrouted(left.request, exchange.line):
+        what = f"it left the router, and nobody answered; {so}"
+        return Reading("unknown", cause.UNKNOWN, what, step=route_set.UNROUTED)
     return Reading(
         "unknown" if lost else "network", cause.UNKNOWN, "it left the router, and nobody answered"
     )
