@@ -100,8 +100,8 @@ class Entry:
     limit, at this time. survived: ns, the longest silence before a message in through it. born: ns,
     the router made it then; 0: not known. before: the earlier mapping of this LAN address and port
     to another port of the same WAN address: WAN address and port, and those of the far side (36
-    bytes), else b"". moved: the router has given the port to another LAN host since. missed: messages
-    in that went no further while it was surely alive, after its use at missed_since (ns).
+    bytes), else b"". moved: the router has given the port to another LAN host since. missed:
+    messages in that went no further while it was surely alive, after its use at missed_since (ns).
     timeouts: of this NAT."""
 
     __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",

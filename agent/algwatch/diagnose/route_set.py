@@ -30,10 +30,9 @@ from algwatch.sip.target import (
     remote_target,
 )
 
-
 UNROUTED = (
-    "Look whether the messages that began the call have a Record-Route: if so, the phone has to put "
-    "it into its later requests as Route, and does not."
+    "Look whether the messages that began the call have a Record-Route: if so, the phone has to "
+    "put it into its later requests as Route, and does not."
 )
 
 
@@ -346,8 +345,8 @@ def unrouted(request: Sighting | None, line: Line | None) -> str:
     if message.routes or message.request_host == request.ends.dst == line.remote:
         return ""
     return (
-        f"the request has no Route, while calls of {line.remote} come with a Record-Route: a proxy that was "
-        "left out may not know where it belongs"
+        f"the request has no Route, while calls of {line.remote} come with a Record-Route: a proxy "
+        "that was left out may not know where it belongs"
     )  # fmt: skip
 
 

@@ -63,9 +63,9 @@ class Dialog:
                  "bye_by_caller", "bye_of", "bye_reason", "bye_response", "bye_status",
                  "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
                  "crossed", "cut_short", "denied", "disowned", "ended_at",
-                 "established_at", "holders", "invite", "moved", "odd", "odd_copy", "owing", "pending",
-                 "refused", "refused_first", "request", "silent", "stray_ack", "timed_out",
-                 "timer")  # fmt: skip
+                 "established_at", "holders", "invite", "moved", "odd", "odd_copy", "owing",
+                 "pending", "refused", "refused_first", "request", "silent", "stray_ack",
+                 "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag

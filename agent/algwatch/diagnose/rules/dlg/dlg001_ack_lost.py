@@ -44,6 +44,7 @@ from algwatch.diagnose import (
     malformed,
     misrouted,
     misrouted_ack,
+    moved,
     no_contact,
     odd_ack,
     other_port,
@@ -320,6 +321,9 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
             )
             what = f"{reading.what}, so the router gave it to {went.dst}, which did not call"
             return Reading(reading.where, reading.cause, what)
+        if lan.answer is not None:
+            ends, never = lan.answer.packed_ends, READINGS[lost.NOT_SENT].what
+            return moved.registered_since(ends[16:32], ends[47], lan.answer, known, never)
     return None
 
 

@@ -42,7 +42,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.line import Line
 from algwatch.compare.signs import TROUBLED
-from algwatch.diagnose import cause, misrouted, renamed, retargeted, route_set
+from algwatch.diagnose import cause, misrouted, moved, renamed, retargeted, route_set
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -121,6 +121,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
                 where, why, said = reading.where, reading.cause, reading.what
         elif d.refused_first:
             said = KEPT
+        elif phone and (new := moved.sends_from_elsewhere(call, d.bye)) is not None:
+            said, step = new.what, new.step
         elif d.bye_status != NO_DIALOG:
             said = "the other end was not found, and may still be in the call"
         elif phone and (went := _elsewhere(call, d.bye)):
@@ -129,9 +131,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             step += "whether it looks its server up anew inside a call."
         elif phone and (no_route := route_set.unrouted(d.bye, line)):
             said, step = f"the other end no longer has the call, or {no_route}", route_set.UNROUTED
-        elif call.two_sided and call.inbound is not None and phone and (moved := _moved(call)):
+        elif call.two_sided and call.inbound is not None and phone and (old := _moved(call)):
             where = "network"
-            so += f": this router's WAN address was {moved} when the call began, and is another now"
+            so += f": this router's WAN address was {old} when the call began, and is another now"
         elif call.two_sided and call.inbound is not None and phone:
             where = "network"
             if shown is not None:

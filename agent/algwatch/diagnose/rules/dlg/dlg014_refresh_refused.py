@@ -12,8 +12,8 @@ What it sees
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
     call up: after a PBX asked for direct media, a fax for T.38, a user for hold. After a 408 or 481
-    each end has to. Without hold the other end hears no music, and goes on sending. After a hold that stays, the end
-    that has taken it off must not send RTP: the other user hears nothing.
+    each end has to. Without hold the other end hears no music, and goes on sending. If
+    the hold stays, the end that wanted it off must not send RTP: the other user hears nothing.
 
 What else looks the same
     The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
@@ -62,8 +62,8 @@ RULE = Rule(
 )  # fmt: skip
 
 DEAD = 5 * SECOND  # of silence that people notice
-NOT_RESUMED = ("Ask whether the other end had the call on hold, too. If not, its device or PBX does "
-               "not take a call off hold.")  # fmt: skip
+NOT_RESUMED = ("Ask whether the other end had the call on hold, too. If not, its device or PBX "
+               "does not take a call off hold.")  # fmt: skip
 OFTEN = 2  # refusals in a row: a sender tries again some seconds later (RFC 3261 section 14.1)
 
 

@@ -39,7 +39,7 @@ from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT
 from algwatch.compare import silence
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, not_let_in
+from algwatch.diagnose import cause, moved, not_let_in
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading, over_tcp
@@ -69,6 +69,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     so = f"no mapping of that port towards {ends.src} was seen"
     if (kept := over_tcp(invite)) is not None and not known.is_elsewhere(invite):
         yield _not_let_in(call, known, kept)
+        return
+    if (gone := moved.given_to_nobody(invite, known)) is not None:
+        yield _not_let_in(call, known, gone)
         return
     if crossing.mapping is not None:
         seconds = (invite.row[AT] - crossing.used_at) / SECOND

@@ -30,13 +30,14 @@ from collections.abc import Iterator
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import AT, TO_TAG, Sighting
+from algwatch.base.sighting import TO_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import (
     cause,
     malformed,
     misrouted,
+    moved,
     not_let_in,
     out_of_order,
     renamed,
@@ -140,6 +141,8 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         if unpaired is None:
             return None  # its absence is not proved
         what = "it reached this router and was given to no phone"
+        if (gone := moved.given_to_nobody(copy, known)) is not None:
+            return gone
         if _is_inside(call, copy):
             return misrouted.given_to_no_phone(copy, known, what)
         return not_let_in.reading(call, known) or Reading("router", cause.ROUTER, what)
@@ -181,7 +184,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         astray = misrouted.request_astray(entered, left, known) if len(copies) == 2 else None
         return (
             astray
-            or _moved(call, copies[0], known)
+            or moved.delivered(copies[0], known)
             or _past_uri(copies[0])
             or Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
         )
@@ -216,28 +219,6 @@ def _past_uri(lan: Sighting) -> Reading | None:
         f"it was delivered to {ends.receiver}, and nobody answered there; its Request-URI names "
         f"port {port}, so the phone may be at that port"
     ))  # fmt: skip
-
-
-def _moved(call: Call, lan: Sighting, known: Known) -> Reading | None:
-    """For an INVITE to a LAN host (lan: its copy there): the account has registered from another
-    host since, like a phone with a new address by DHCP."""
-    old = lan.packed_ends[16:32]
-    bound: dict[tuple[str, bytes], int] = {}
-    for one in known.registered():
-        agreed = one.binding
-        if agreed is not None and agreed.at < lan.row[AT]:
-            host = agreed.near.asked.packed_ends[:16]
-            bound[one.aor, host] = max(agreed.at, bound.get((one.aor, host), 0))
-    for (aor, host), at in bound.items():
-        if host == old or at <= bound.get((aor, old), at):
-            continue
-        own = address.text(old, lan.packed_ends[47])
-        new = address.text(host, lan.packed_ends[47])
-        return Reading("unknown", cause.UNKNOWN, (
-            f"it was delivered to {own}, and nobody answered there; {somebody(aor)} has "
-            f"registered from {new} since, so its phone may have moved to that address"
-        ))  # fmt: skip
-    return None
 
 
 def _is_inside(call: Call, copy: Sighting) -> bool:

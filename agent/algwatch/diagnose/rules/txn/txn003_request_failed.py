@@ -47,6 +47,7 @@ from algwatch.diagnose import (
     cause,
     malformed,
     misrouted,
+    moved,
     out_of_order,
     renamed,
     retargeted,
@@ -274,7 +275,8 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
             kept = misrouted.over_tcp(exchange.request) if exchange.unpaired else None
             return kept or Reading("unknown", cause.UNKNOWN, "nobody answered it")
         if exchange.unpaired and not exchange.outbound:
-            return misrouted.given_to_no_phone(
+            gone = moved.given_to_nobody(exchange.request, known) if exchange.request else None
+            return gone or misrouted.given_to_no_phone(
                 exchange.request, known, "it reached this router and was given to no phone"
             )
         if not exchange.unpaired or exchange.line is None:
@@ -300,11 +302,14 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
     if (spoiled := malformed.unreadable(exchange.request, left.request)) is not None:
         return spoiled
     if not exchange.outbound:
-        return misrouted.delivered_astray(exchange, known) or Reading(
-            "phone", cause.UNKNOWN, "it was delivered, and the phone did not answer"
-        )
+        astray = misrouted.delivered_astray(exchange, known)
+        gone = moved.delivered(left.request, known) if left.request is not None else None
+        what = "it was delivered, and the phone did not answer"
+        return astray or gone or Reading("phone", cause.UNKNOWN, what)
     if (late := _out_of_order(exchange, known)) is not None and late.where == "phone":
         return Reading(late.where, late.cause, f"it left the router, but {late.what}")
+    if (from_new := moved.sends_from_elsewhere(call, exchange.request)) is not None:
+        return from_new
     if (elsewhere := _went_elsewhere(exchange, call)) is not None:
         return elsewhere
     # After the end of the call, nothing shows whether it went to the right end.

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A phone with a new LAN address (another lease by DHCP, Wi-Fi in place of a cable) in the middle
+of a call, or since its provider learned the old one."""
+
+from __future__ import annotations
+
+from algwatch.base import address
+from algwatch.base.packet import LAN
+from algwatch.base.quote import somebody
+from algwatch.base.sighting import AT, FROM_TAG, Sighting
+from algwatch.compare.call import Call
+from algwatch.diagnose import cause
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.misrouted import Reading
+
+STEP = (
+    "Give the phone a fixed address (a DHCP reservation), and let it register again as soon as its "
+    "address changes."
+)
+
+
+def registered_since(old: bytes, version: int, request: Sighting, known: Known, what: str
+                     ) -> Reading | None:  # fmt: skip
+    """For a request to a LAN host (old: 16 bytes) that does not answer: the account has registered
+    from another host since. version: of IP; what: begins the sentence."""
+    bound: dict[tuple[str, bytes], int] = {}
+    for one in known.registered():
+        agreed = one.binding
+        if agreed is not None and agreed.at < request.row[AT]:
+            host = agreed.near.asked.packed_ends[:16]
+            bound[one.aor, host] = max(agreed.at, bound.get((one.aor, host), 0))
+    for (aor, host), at in bound.items():
+        if host == old or at <= bound.get((aor, old), at):
+            continue
+        new = address.text(host, version)
+        return Reading("unknown", cause.UNKNOWN, (
+            f"{what}; {somebody(aor)} has registered from {new} since, so its phone may have moved "
+            "to that address"
+        ), step=STEP)  # fmt: skip
+    return None
+
+
+def delivered(lan: Sighting, known: Known) -> Reading | None:
+    """For a request that nobody answered in the LAN. lan: its copy there."""
+    old, version = lan.packed_ends[16:32], lan.packed_ends[47]
+    what = f"it was delivered to {address.text(old, version)}, and nobody answered there"
+    return registered_since(old, version, lan, known, what)
+
+
+def given_to_nobody(wan: Sighting, known: Known) -> Reading | None:
+    """For a request that came to the WAN side alone: a router does not send on what is for a host
+    that is gone (ARP)."""
+    entry = known.mapping(wan.destination, wan.source)
+    if entry is None:
+        return None
+    old, version = entry.inside[:16], wan.packed_ends[47]
+    what = f"it is for {address.text(old, version)}, and was given to no phone"
+    return registered_since(old, version, wan, known, what)
+
+
+def sends_from_elsewhere(call: Call | None, request: Sighting | None) -> Reading | None:
+    """For a request of the phone in its call (request: its LAN copy) that the other end refused, or
+    did not answer: it comes from another LAN host than the call went to."""
+    began = call.flow_pairs.get("INVITE") if call is not None else None
+    s = call.sides[LAN] if call is not None else None
+    if call is None or began is None or s is None or request is None or call.inbound is None:
+        return None
+    if request.side != LAN or request.ends.src == began.phone:
+        return None
+    if (request.row[FROM_TAG] == s.caller_tag) == call.inbound:
+        return None  # the other end's, as between two phones of this house
+    return Reading("unknown", cause.UNKNOWN, (
+        f"the phone sent it from {request.ends.src}, and the call was set up from {began.phone}: "
+        "from another address the other end may not take it for this call"
+    ), step=STEP)  # fmt: skip
