@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
+from algwatch.base import address
 from algwatch.base.digest import digest
 from algwatch.base.plain import Unfit, raw
 from algwatch.base.table import Table
@@ -28,6 +29,7 @@ from algwatch.diagnose.subject import CALL, CAPTURE, LINE, SUBJECTS, Event
 
 SAID = 4096  # keys of findings remembered
 
+ENDS = 48  # bytes of Evidence.ends, where known
 HELD_LINES, HELD = 64, 8  # findings open to refutation, a line
 _OF_ONE_SIDE = Line("the phone", "")  # one side shows no line
 _SHOWS_MORE = (LINE, CAPTURE)  # after these, what was said may have to be taken back
@@ -36,6 +38,8 @@ Check = Callable[[Any, Known], Iterable[Finding]]
 # A rule's replacement for its finding about a line whose far end finds the phone after all. None:
 # the finding stands.
 Instead = Callable[[Finding, Line], Finding | None]
+# The same for a call that was let in nowhere, once a phone (its name) has opened the port.
+SinceOpened = Callable[[Finding, str], Finding]
 
 # "certain" comes before the event, "observed" after it: the later word wins.
 _RANK = {"none": 0, "latent": 1, "certain": 2, "observed": 3}
@@ -83,6 +87,7 @@ class Engine:
         self._rules: dict[str, list[tuple[Check, Meter]]] = {name: [] for name in SUBJECTS}
         self._instead: dict[str, Instead] = {}
         self._refuted_by: dict[str, str] = {}
+        self._since_opened: dict[str, SinceOpened] = {}
         self.held: Table[str, dict[str, Finding]] = Table(HELD_LINES, by_phone)
         # Rules of CALL, by the signs of a call.
         self._of_calls: list[list[tuple[Check, Meter]]] = [[] for _ in range(EVERY + 1)]
@@ -93,6 +98,8 @@ class Engine:
                 if hasattr(rule, "instead"):
                     self._instead[rule.RULE.id] = rule.instead
                     self._refuted_by[rule.RULE.id] = getattr(rule, "REFUTED_BY", "")
+                if hasattr(rule, "since_opened"):
+                    self._since_opened[rule.RULE.id] = rule.since_opened
                 for subject in rule.RULE.subjects:
                     self._rules[subject].append((rule.check, meter))
                 if CALL in rule.RULE.subjects:
@@ -147,6 +154,8 @@ class Engine:
 
     def _is_refutable(self, finding: Finding) -> bool:
         """Its rule has a replacement for the case of a refutation by a later call."""
+        if finding.rule in self._since_opened and not finding.line:
+            return finding.cause == cause.NAT_UNHANDLED
         if finding.rule not in self._instead:
             return False
         return bool(self._refuted_by[finding.rule]) or finding.cause == cause.NAT_UNHANDLED
@@ -166,7 +175,7 @@ class Engine:
         call that shows how the far end finds the phone, or that has the rule's own sign
         (REFUTED_BY)."""
         if not isinstance(line, Line):
-            return [] if self.known.two_sided else self._taken_back_alone()
+            return self._opened() if self.known.two_sided else self._taken_back_alone()
         held = self.held.get(line.name, {})
         made: list[Finding] = []
         for finding in list(held.values()):
@@ -177,6 +186,23 @@ class Engine:
                 if other is not None:
                     other.takes_back = True
                     made.append(other)
+        return made
+
+    def _opened(self) -> list[Finding]:
+        """A phone has sent something from the port since at which a call was not let in: it is
+        another phone's, unseen until then."""
+        made: list[Finding] = []
+        held = self.held.get("", {})
+        for finding in list(held.values()):
+            since_opened, ends = self._since_opened.get(finding.rule), finding.evidence[0].ends
+            if since_opened is None or len(ends) < ENDS:
+                continue
+            entry = self.known.mapping(ends[16:32] + ends[42:44], ends[:16] + ends[40:42])
+            if entry is not None:
+                del held[finding.key]
+                other = since_opened(finding, address.text(entry.inside[:16], ends[47]))
+                other.takes_back = True
+                made.append(other)
         return made
 
     def _taken_back_alone(self) -> list[Finding]:

@@ -146,6 +146,14 @@ def reading(call: Call, known: Known) -> Reading | None:
     )  # fmt: skip
 
 
+def opened_since(phone: str) -> str:
+    """A clause, of a call at a port that nobody was seen to use before it."""
+    return (
+        f"{phone} was seen to use that port only after it, so the call was for that phone, and "
+        "this router had not opened the port for it, or no longer"
+    )
+
+
 def _unmapped(call: Call, known: Known) -> Reading | None:
     """For an INVITE to a port that nobody here was seen to open towards its host: a firewall need
     not let it in, and the port may have been opened before the capture."""

@@ -46,12 +46,15 @@ from algwatch.diagnose.misrouted import Reading, over_tcp
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.diagnose.wrong_phone import misdirected
+from algwatch.sip.message import parties
 from algwatch.sip.timers import SECOND
 
 RULE = Rule(
     "REG006", "call-not-delivered", "error", CALL, ("RFC 3261 10.1", "RFC 4787 REQ-8"),
     "A call of the provider was given to no phone, or to one that it is not for.", two_sided=True,
 )  # fmt: skip
+
+OPEN = "Look whether that phone sends something often enough (a keep-alive of 30 s)."
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -146,4 +149,16 @@ def _misdirected(call: Call, known: Known) -> Iterator[Finding]:
          evidence(found.contact, "the Contact that was registered", "called so")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=found.line,
         next_step=reading.step,
+    )  # fmt: skip
+
+
+def since_opened(said: Finding, phone: str) -> Finding:
+    """The port is another phone's: the provider took it from no Contact."""
+    invite = parties(said.evidence[0].payload)
+    return RULE.finding(
+        "unknown", said.harm,
+        f"The INVITE to {somebody(invite[2])} was given to no phone: "
+        f"{not_let_in.opened_since(phone)}.",
+        said.evidence, said.key.partition("/")[2], cause=cause.UNKNOWN, call_id=said.call_id,
+        next_step=OPEN,
     )  # fmt: skip

@@ -267,3 +267,12 @@ def _has_response(s: DialogSet, which: Which) -> bool:
         and d.invite is not None
         and (_which(s, d.invite) == which)
     )
+
+
+def since_opened(said: Finding, phone: str) -> Finding:
+    """As REG006 takes it back."""
+    first, _, _ = said.summary.partition(": it came to ")
+    return RULE.finding(
+        "unknown", said.harm, f"{first}: {not_let_in.opened_since(phone)}.", said.evidence,
+        said.key.partition("/")[2], cause=cause.UNKNOWN, call_id=said.call_id,
+    )  # fmt: skip
