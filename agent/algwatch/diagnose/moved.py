@@ -12,7 +12,9 @@ from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
+from algwatch.sip.timers import SECOND
 
+ARP = 30 * SECOND
 STEP = (
     "Give the phone a fixed address (a DHCP reservation), and let it register again as soon as its "
     "address changes."
@@ -49,9 +51,9 @@ def delivered(lan: Sighting, known: Known) -> Reading | None:
 
 def given_to_nobody(wan: Sighting, known: Known) -> Reading | None:
     """For a request that came to the WAN side alone: a router does not send on what is for a host
-    that is gone (ARP)."""
+    that is gone, once its ARP entry is old (base_reachable_time, 30 s)."""
     entry = known.mapping(wan.destination, wan.source)
-    if entry is None:
+    if entry is None or wan.row[AT] - entry.used_at < ARP:
         return None
     old, version = entry.inside[:16], wan.packed_ends[47]
     what = f"it is for {address.text(old, version)}, and was given to no phone"

@@ -176,8 +176,9 @@ def _() -> House:
 def _resumes(call: Outgoing, at: float, cseq: int, body: bytes) -> None:
     """A re-INVITE of the phone in both directions, answered with this body."""
     house, target, tag = call.house, call.far_contact.strip("<>"), f";tag={call._tag}"
-    seen = house.out(at, call._request("INVITE", cseq, target, tag, call.contact,
-                                       ways(sdp(house.phone), "sendrecv"), branch=f"hold{cseq}"))  # fmt: skip
+    offer = ways(sdp(house.phone), "sendrecv")
+    made = call._request("INVITE", cseq, target, tag, call.contact, offer, branch=f"hold{cseq}")
+    seen = house.out(at, made)
     house.into(at + 0.05, answer(200, seen, contact=call.far_contact, received=house.wan_ip,
                                  body=body, rport=house.wan_port))  # fmt: skip
     house.out(at + 0.06, call._request("ACK", cseq, target, tag, branch=f"ack{cseq}"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of what a line shows later: after a silence, from another address, behind the tap."""
+"""Golden cases of ringing and responses that go elsewhere or get lost behind the tap, and of a call
+after a silence."""
 
 from __future__ import annotations
 
@@ -32,9 +33,9 @@ def _after_silence(via_port: int, lan_port: int, **how: int) -> House:
       [("ALG011", "router", "observed"), ("TXN001", "router", "observed")], DLG,
       {"disable-sip-alg": "suspected"}, ["completed", "completed", "unanswered"])  # fmt: skip
 def _() -> House:
-    """The sender names port 5080 in its Via and sends from 5060; the router sends the INVITE to port
-    5080, where nobody is. The phone writes private addresses without rport: keeping the ALG is not
-    advised beside that."""
+    """The sender names port 5080 in its Via and sends from 5060; the router sends the INVITE to
+    port 5080, where nobody is. The phone writes private addresses without rport: keeping the ALG is
+    not advised beside that."""
     return _after_silence(5080, 5080)
 
 

@@ -11,13 +11,15 @@ What it sees
 Why it breaks calls
     The ACK, BYE or INVITE goes to a closed port: the 2xx is repeated and the call drops after 32 s.
     The protocol proves it: the phone sent its 2xx from the port in the mapping. A phone whose
-    REGISTER is answered there never learns that it is registered.
+    REGISTER is answered there never learns that it is registered, and one whose ringing comes there
+    gives its call up.
 
 What else looks the same
-    A mapping expired and was made anew (not within 60 s of the phone's last packet). A phone sends
-    from another port than it listens on: it is served at the port in its Contact. The Contact of
-    REGISTER keeps its own port and is opened as an expectation: not a mismatch. A response to a
-    phone without rport went to the port in the phone's Via: it listens there.
+    A mapping expired and was made anew (not within 60 s of the phone's last packet; later only an
+    INVITE to the port in its sender's Via counts, if that is not 5060). A phone sends from another
+    port than it listens on: it is served at the port in its Contact. The Contact of REGISTER keeps
+    its own port and is opened as an expectation: not a mismatch. A response to a phone without
+    rport went to the port in the phone's Via: it listens there.
 
 Recommendation
     Turn the SIP ALG off after a call was hurt, if the provider handles the NAT itself.

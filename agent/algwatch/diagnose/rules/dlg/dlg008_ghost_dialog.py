@@ -20,7 +20,9 @@ What else looks the same
     transferred. The other end's BYE came with another Call-ID. The WAN address changed during the
     call: the BYE went to the old one. The BYE went to another server than the call: its 481 tells
     nothing about the other end. A BYE with credentials was not captured (CAP002), or is unanswered
-    (TXN003). A private Contact is no cause if the provider was seen to find the phone past it.
+    (TXN003). The phone got another LAN address in the call, or left out the Route of its BYE, and
+    the other end did not know it. A private Contact is no cause if the provider was seen to find
+    the phone past it.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints

@@ -16,7 +16,8 @@ Why it breaks calls
 What else looks the same
     A NAT keeps mappings longer, as a call after such a silence shows: then there is no finding. A
     static port mapping for a PBX. A keep-alive other than CRLF, zero bytes or STUN. The router
-    stopped an INVITE although the mapping was in use: REG006.
+    stopped an INVITE although the mapping was in use, or had stopped other messages soon after its
+    last use: REG006.
 
 Recommendation
     Set a keep-alive of 30 s on the phone (CRLF, STUN or OPTIONS), or a refresh below 180 s.

@@ -19,7 +19,9 @@ What else looks the same
     forwards a call to another phone and leaves the dialled number in it. A trunk is called by
     numbers, and they are no Contact. A mapping without use for too long: REG005. Internet scanners:
     nobody here has contacted them, and they do not know a phone's address of record. The router
-    itself answers the call (a PBX or phone port on the router).
+    itself answers the call (a PBX or phone port on the router). The port is that of another phone,
+    which speaks only later: then the finding is taken back. The phone has registered from another
+    LAN address since.
 
 Recommendation
     See the finding for the latest use of the mapping. Check the router's firewall, and whether the

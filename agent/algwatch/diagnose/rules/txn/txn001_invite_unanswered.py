@@ -13,7 +13,8 @@ What else looks the same
     Internet scanners try WAN port 5060: they have no mapping, the router drops them, and nothing is
     wrong. (A provider called by a phone is no scanner.) An INVITE without a retransmission is not
     judged. If the capture lost packets (CAP002), only an INVITE repeated to the end is judged, and
-    no place is named.
+    no place is named. Ringing that came to another phone: TXN006. A phone with another LAN address
+    since: nobody is at the old one.
 
 Recommendation
     Router: find the reason (size, RTP port collision, helper). Far side: look for loss or a filter

@@ -25,6 +25,8 @@ What else looks the same
     themselves; so with a Route or Request-URI that nobody can reach from here. A repeated BYE
     refused with 500 may have ended the call: possible harm. A request after the NAT had dropped the
     mapping of its phone, or on another path: no router has to let it in, and the finding says so.
+    A phone got another LAN address in the call, so its requests come from there, or those for it go
+    to the old one.
 
 Recommendation
     Find the place of the stop. If the mapping had expired: a shorter refresh or keep-alive on the
