@@ -22,6 +22,7 @@ ANSWER_OWES = "2xx"
 ACK_OWES = "ACK"
 NOTHING_OWED = ""
 
+IN_VAIN = 4  # copies of a re-INVITE in 3.5 s: every end answers sooner, if only with 100
 AT_ONCE = SECOND // 2  # no person hangs up so soon after a refusal
 
 _NO_BRANCHES: dict[int, Transaction] = {}
@@ -40,7 +41,8 @@ class Dialog:
     crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
     pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not
     know the dialog any more (section 12.2.2). refused: the latest refused re-INVITE or UPDATE, and
-    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once. owing: a
+    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once,
+    or the pending one was repeated in vain until the BYE. owing: a
     word above, if the end that needed this SDP hung up at once. denied: see sip/denied.py; None
     after one that was granted. holders: tags (hashes) of the ends that have it on hold.
     moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) from a public
@@ -135,12 +137,16 @@ class Dialog:
 
     def hung_up(self, row: Row) -> None:
         """row: its BYE. A refusal without a BYE at once need not be kept."""
+        if self.pending is not None:
+            t = self.pending[0]
+            self.cut_short = t.requests >= IN_VAIN and not t.answered_at
         if self.refused is None:
             return
         asked, refusal = self.refused
         soon = row[AT] - refusal.row[AT] <= AT_ONCE
-        self.cut_short = soon and row[FROM_TAG] == asked.row[FROM_TAG]
-        if not self.cut_short:
+        if soon and row[FROM_TAG] == asked.row[FROM_TAG]:
+            self.cut_short = True
+        else:
             self.refused = None
 
     @property

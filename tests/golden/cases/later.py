@@ -129,3 +129,33 @@ def _() -> House:
 def _() -> House:
     """The phone takes such responses. One got lost on the Wi-Fi, so it sent its BYE once more."""
     return _bye_again(2)
+
+
+def _re_invited(requests: int) -> House:
+    """A re-INVITE of the phone that nobody answers, sent so often until the far end hangs up."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "again@phone")
+    call.invite(1)
+    call.respond(1.3, 180)
+    call.ok(3)
+    call.ack(3.02)
+    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    made = call._request("INVITE", 2, target, tag, call.contact, call.body, branch="again")
+    for after in (0, *LADDER_INVITE)[:requests]:
+        house.out(20 + after, made)
+    call.far_bye(32)
+    return house
+
+
+@case("txn001-re-invite-until-the-bye-one-sided", [("TXN001", "unknown", "observed")], DLG,
+      one_file="lan")  # fmt: skip
+def _() -> House:
+    """On the LAN side alone: five copies in 7.5 s, and the far end hangs up four seconds later."""
+    return _re_invited(5)
+
+
+@case("txn001-near-miss-re-invite-before-the-bye", must_not=["TXN001", *DLG], one_file="lan")
+def _() -> House:
+    """Two copies: the answer may have got lost."""
+    return _re_invited(2)

@@ -50,7 +50,7 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.oversized import is_fragmented
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialog import DialogSet
+from algwatch.sip.dialog import IN_VAIN, DialogSet
 from algwatch.sip.message import parsed
 from algwatch.sip.transaction import Transaction
 
@@ -59,7 +59,6 @@ RULE = Rule(
     "An INVITE got no response at all until Timer B.", symptom=True, when=TROUBLED,
 )  # fmt: skip
 
-REPEATED = 4  # in 3.5 s: every end answers sooner, if only with 100
 SHORTER = (
     "Make the INVITE shorter (fewer codecs) or use TCP: if it is answered then, fragments are lost "
     "beyond this router."
@@ -112,7 +111,7 @@ def _is_cut_short(s: DialogSet) -> bool:
     if d is None or d.pending is None or not d.bye_at:
         return False
     t = d.pending[0]
-    return t.requests >= REPEATED and not (t.provisional_at or t.final_at) and d.bye_at > t.at
+    return t.requests >= IN_VAIN and not (t.provisional_at or t.final_at) and d.bye_at > t.at
 
 
 def _name(s: DialogSet, t: Transaction) -> str:
