@@ -13,7 +13,7 @@ from algwatch.base.table import Table
 from algwatch.base.typed import Any, TypeVar
 from algwatch.compare.counterfactual import NO, YES, without_alg
 from algwatch.compare.fact import TOLD, Fact
-from algwatch.compare.line import RPORT_ASKED, RPORT_MISSING, Line, ends_of
+from algwatch.compare.line import DIES_HERE, RPORT_ASKED, RPORT_MISSING, Line, ends_of
 from algwatch.compare.lines import Lines
 from algwatch.compare.weights import by_phone
 from algwatch.diagnose import cause
@@ -23,6 +23,11 @@ LIMIT = 256
 # For example, one side alone shows a fault without its place.
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
 CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
+DIED_HERE = (
+    "a call or another request of this line failed in this router, and it is not shown that the "
+    "ALG has no part in that"
+)
+_UNEXPLAINED = (cause.UNKNOWN, cause.ROUTER)
 T = TypeVar("T")
 RULES = 128  # with findings or reasons behind one advice
 KINDS = 256  # of reasons of one advice
@@ -60,6 +65,10 @@ class Recommender:
             if finding.takes_back:
                 advice += self._taken_back(finding)
             wanted = finding.hurts or finding.cause == cause.ALG_NEEDED
+            if finding.hurts and finding.where == "router" and (
+                finding.cause in _UNEXPLAINED or (finding.symptom and finding.cause == cause.ALG)
+            ) and (line := self._line(finding)) is not None:  # fmt: skip
+                line.observe(DIES_HERE, None, round(finding.at * 1e9))
             if wanted and not finding.symptom:
                 advice += [a for a in self._advised(finding) if self._is_news(a)]
         return advice
@@ -177,7 +186,12 @@ class Recommender:
         ]
 
     def _doubted(self, keep: Advice, line: Line) -> Advice:
-        """The advice to keep the ALG, with its harm to other lines."""
+        """The advice to keep the ALG, with its harm to other lines, and what it may have done to
+        this one."""
+        if line.count(DIES_HERE):
+            keep.state, keep.confidence = "suspected", 0.5
+            keep.against.append(DIED_HERE)
+            keep.kinds |= {DIES_HERE}
         hurt = [
             next(reversed(harm.values())) for other, harm in self._others(line, self.harm)
             if other.is_own and without_alg(other, self._lines.beside(other)).answer != NO

@@ -34,6 +34,7 @@ URI_REFUSED = "uri-refused"  # the phone refused a request for the router's addr
 LATCHES = "latches"  # RTP came to the packets' source address, past another address in SDP
 SPOILED = "spoiled"  # TCP bytes left the router, then came again with other content
 OVERLAPS = "overlaps"  # the same in the bytes of the phone
+DIES_HERE = "dies-here"  # something of it failed in this router, and no rule shows why
 RECORDS = "records"  # a proxy of the provider was in the Record-Route of an answered call
 WITHOUT_ROUTE = "without-route"  # a call of the phone without Route was answered
 ACCEPTED = "accepted"  # the provider accepted a REGISTER or an INVITE of the phone

@@ -40,9 +40,10 @@ def _() -> House:
 
 
 @case("alg011-near-miss-forward-to-another-port", [("TXN001", "router", "observed")], DLG,
-      {"keep-sip-alg": "recommended"}, ["completed", "completed", "unanswered"])  # fmt: skip
+      {"keep-sip-alg": "suspected"}, ["completed", "completed", "unanswered"])  # fmt: skip
 def _() -> House:
-    """The same at port 5060, where a port forward leads as well: the ALG is not blamed."""
+    """The same at port 5060, where a port forward leads as well: the ALG is not blamed, and keeping
+    it is not recommended."""
     return _after_silence(5060, 5060)
 
 

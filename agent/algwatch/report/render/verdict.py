@@ -81,6 +81,8 @@ ONE_SIDE = "Only one side of the router was captured, so what the router changed
 # On the router's SIP ALG, if it is not the next step.
 ALG_TOO = 'turn it off as well: see "What to do".'
 ALG_KEEP = "keep it on: a phone here needs it."
+ALG_MAY_KEEP = ("leave it on for now: a phone here needs it, and it may have a part in what "
+                "failed.")  # fmt: skip
 ALG_UNSURE = ("leave it as it is for now: the fault is in the router, and it is not proved that "
               "turning the ALG off mends it.")  # fmt: skip
 ALG_UNSEEN = ("leave it as it is: no message was seen on both sides of the router, so nothing "
@@ -202,7 +204,7 @@ class Verdict:
         if of_alg and of_alg[0].action == DISABLE:
             return ALG_TOO
         if of_alg:
-            return ALG_KEEP
+            return ALG_KEEP if of_alg[0].state == "recommended" else ALG_MAY_KEEP
         if not compared:
             return ALG_UNSEEN
         found = self._findings[HURTS].values()
