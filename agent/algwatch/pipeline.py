@@ -39,8 +39,7 @@ class Pipeline:
                  clock: Callable[[], int] | None = None, quality: Quality | None = None,
                  memory: int | None = None, media: Counted | None = None) -> None:  # fmt: skip
         self.taps, self.live = taps, live
-        self._watermarks = [0] * len(taps)
-        self._capture_at = 0
+        self._watermarks, self._capture_at = [0] * len(taps), 0
         self._comparison = Comparison(
             {LAN, WAN} <= {t.side for t in taps}, ROUTER if live else LAPTOP, live, watch, memory
         )
@@ -78,7 +77,8 @@ class Pipeline:
         now = min(marks)
         if now <= self._captured.now:
             return []
-        reports = self._judged(self._comparison.advance(now))
+        news = self._comparison.advance(now)
+        reports = self._judged(news) if news is not None else self._recommender.refresh()
         if self.live and now - self._capture_at > SECOND:
             self._capture_at = now
             reports += self._told([(subject.CAPTURE, None)])

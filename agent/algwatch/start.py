@@ -342,9 +342,9 @@ def run(config: Config, out: int, err: int) -> int:
         if config.privacy and passing:
             where += f" (pseudonyms last until the end: {passing})"
     if config.privacy and not config.json:
-        from algwatch.report.anonymous import anonymous
+        from algwatch.report.anonymous import for_log
 
-        console.anonymous = partial(anonymous, privacy=_privacy(config, key))
+        console.anonymous = partial(for_log, privacy=_privacy(config, key))
     if config.json:
         import algwatch.report.render.json  # the later user may have no right to read it
     if config.state:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 from algwatch.base.packet import Batch
-from algwatch.capture.batches import concatenated, in_order, kept, loose, part, times
+from algwatch.capture.batches import Gathered, in_order, kept, loose, part, times
 from craft import NS, START, batch, frame, request
 
 
@@ -49,9 +49,13 @@ def test_batches_in_any_order_of_place_are_put_together_by_row() -> None:
             start = chance.randrange(whole.count)
             some = part(whole, start, chance.randint(start + 1, whole.count))
             parts.append(kept(some) if chance.random() < 0.5 else some)
-        one = concatenated(parts)
+        gathered = Gathered(0)
+        for some in parts:
+            gathered.add(some, unsorted=False)
+        one = gathered.whole()
         moments = [at - START * NS for at in times(one)]
         assert told(one) == moments
+        assert gathered.unsorted == (moments != sorted(moments))
         assert sorted(moments) == sorted(
             at - START * NS for part_ in parts for at in times(part_)
         )  # fmt: skip

@@ -22,8 +22,6 @@ _FRAME = struct.Struct("=32xI")  # offset of a row's frame, in its ends
 _FRAME_AT = 8  # its index among their 32-bit words
 _AT = struct.Struct("=Q")
 
-TIGHT = 2048  # bytes a row of a buffer with little else
-
 # (row, ends, payload): one row unpacked, with the bytes of its message.
 Loose = tuple[tuple[int, ...], tuple[Any, ...], memoryview]
 
@@ -70,29 +68,47 @@ def kept(batch: Batch) -> Batch:
     return Batch(buffer, memoryview(rows), batch.ends, batch.count, batch.tap, batch.watermark)
 
 
-def concatenated(parts: Sequence[Batch]) -> Batch:
-    """The rows of several batches of one tap, in this order."""
-    if len(parts) == 1:
-        return parts[0]
-    # The last part is mostly the beginning of a large buffer: in front, it keeps its offsets.
-    last = parts[-1]
-    low, high = _place(last)
-    if low < high - low:
-        low = 0
-    buffers, rows, size = [memoryview(last.buffer)[low:high]], [], high - low
-    for one in parts[:-1]:
-        moved = bytearray(one.rows)
-        start, stop = _place(one)
-        _shift(moved, size - start)
-        rows.append(moved)
-        buffers.append(memoryview(one.buffer)[start:stop])
-        size += stop - start
-    moved = bytearray(last.rows)
-    _shift(moved, -low)
-    whole = memoryview(b"".join([*rows, moved]))
-    ends = b"".join([one.ends for one in parts])
-    count = len(whole) // _ROW.size
-    return Batch(b"".join(buffers), whole, ends, count, last.tap, last.watermark)
+class Gathered:
+    """Rows of one tap, copied one batch after the other. count: of rows; size: of the copies, in
+    bytes; unsorted: their times may be out of order."""
+
+    __slots__ = ("_buffers", "_ends", "_last", "_place", "_rows", "_tap", "count", "size",
+                 "unsorted")  # fmt: skip
+
+    def __init__(self, tap: int) -> None:
+        self._tap = tap
+        self._buffers: list[bytes] = []
+        self._rows, self._ends = bytearray(), bytearray()
+        self.count = self.size = self._last = self._place = 0
+        self.unsorted = False
+
+    def add(self, batch: Batch, unsorted: bool) -> None:
+        """unsorted: the rows of this batch may be."""
+        if unsorted or first_time(batch) < self._last:
+            self.unsorted = True
+        self._last = last_time(batch)
+        count, rows = batch.count, memoryview(batch.rows)
+        starts = rows.cast("I")[_PAYLOAD::_WORDS_A_ROW].tolist()
+        longest = max(rows.cast("H")[_LENGTH :: 2 * _WORDS_A_ROW].tolist())
+        low, high = min(starts), min(max(starts) + longest, len(batch.buffer))
+        if not self.count and low < high - low:
+            low = 0  # mostly the headers of a frame: cheaper copied than the rows changed
+        by, place = self._place - low, self.count * _WORDS_A_ROW + _PAYLOAD
+        self._buffers.append(bytes(batch.buffer[low:high]))
+        self._place += high - low
+        self._rows += rows
+        self._ends += batch.ends
+        self.count += count
+        self.size += high - low + 112 * count
+        if by:
+            with memoryview(self._rows).cast("I") as words:
+                moved = struct.pack(f"={count}I", *[start + by for start in starts])
+                words[place::_WORDS_A_ROW] = memoryview(moved).cast("I")
+
+    def whole(self) -> Batch:
+        """All of them, without a watermark. Nothing is added after it."""
+        rows = memoryview(self._rows)
+        return Batch(b"".join(self._buffers), rows, self._ends, self.count, self._tap, 0)
 
 
 def disorder(at: list[int], ordered: list[int]) -> tuple[int, int]:
@@ -190,12 +206,6 @@ def loose(batch: Batch) -> Iterable[Loose]:
     buffer = memoryview(batch.buffer)
     for row, ends in zip(_ROW.iter_unpack(batch.rows), _ENDS.iter_unpack(batch.ends), strict=True):
         yield row, ends, buffer[row[8] : row[8] + row[9]]
-
-
-def _place(batch: Batch) -> tuple[int, int]:
-    """The range of the buffer to copy: all of it if it holds little but these messages."""
-    size = len(batch.buffer)
-    return (0, size) if size <= TIGHT * batch.count else _extent(batch.rows)
 
 
 def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:

@@ -64,7 +64,7 @@ def alg_of(root: str = "/") -> list[str]:
 def resident() -> dict[str, int]:
     """{"rss": memory in RAM, kB} (proc(5), statm); {} in a jail without procfs."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", "rb", buffering=0) as file:  # text would load a codec
             pages = int(file.read().split()[1])
     except OSError:
         return {}

@@ -9,20 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from itertools import pairwise
 
 from algwatch.base.packet import Batch
 from algwatch.base.typed import Generic, Protocol, TypeVar
-from algwatch.capture.batches import (
-    concatenated,
-    disorder,
-    first_time,
-    in_order,
-    kept,
-    last_time,
-    part,
-    times,
-)
+from algwatch.capture.batches import Gathered, disorder, first_time, in_order, kept, part, times
 
 # ns; timers run at multiples of it, and each run costs the stages as much as a message
 # (docs/decisions/0010-reassembly-order.md).
@@ -55,17 +45,17 @@ class _Slots:
 
     floor: the first slot that may still get rows. An earlier row comes too late to be sorted and
     goes into this slot. open: by slot, copies of rows in an incomplete slot. ready: (time to sort
-    by, slot, rows), complete and in order. size: bytes of the copies in open. The rows of
-    a batch depend on the rows before them, not on the way of reading.
+    by, slot, rows), complete and in order. The rows of a batch depend on the rows before them, not
+    on the way of reading.
     """
 
-    __slots__ = ("floor", "newest", "open", "ready", "size")
+    __slots__ = ("floor", "newest", "open", "ready")
 
     def __init__(self) -> None:
         self.floor = 0
-        self.open: dict[int, list[Batch]] = {}
+        self.open: dict[int, Gathered] = {}
         self.ready: deque[tuple[int, int, Batch]] = deque()
-        self.newest = self.size = 0
+        self.newest = 0
 
     def feed(self, batch: Batch) -> None:
         at = times(batch)
@@ -110,29 +100,23 @@ class _Slots:
         """Rows of one slot. last: the slot is complete with them."""
         start, count = 0, batch.count
         while start < count:
-            parts = self.open.get(slot)
-            room = MOST_ROWS - sum([one.count for one in parts]) if parts else MOST_ROWS
+            opened = self.open.get(slot)
+            room = MOST_ROWS - (opened.count if opened is not None else 0)
             rows = part(batch, start, min(start + room, count))
             start += rows.count
             if last or rows.count == room:
                 # So many rows: earlier slots need not wait any longer.
                 self.close(slot)
-                self._complete(slot, [*self._opened(slot), rows], unsorted)
+                if opened is None:
+                    self._ready(slot, rows, unsorted)
+                    continue
+                del self.open[slot]
+                opened.add(rows, unsorted)
+                self._complete(slot, opened)
             else:
-                copy = in_order(kept(rows)) if unsorted else kept(rows)
-                self.size += _size([copy])
-                if parts:
-                    parts.append(copy)
-                else:
-                    self.open[slot] = [copy]
-
-    def _opened(self, slot: int) -> list[Batch]:
-        """Take out the rows of an open slot."""
-        parts = self.open.pop(slot, None)
-        if parts is None:
-            return []
-        self.size -= _size(parts)
-        return parts
+                if opened is None:
+                    opened = self.open[slot] = Gathered(batch.tap)
+                opened.add(rows, unsorted)
 
     def close(self, floor: int) -> None:
         """Slots before floor get no more rows."""
@@ -140,20 +124,19 @@ class _Slots:
             self.floor = floor
             for slot in sorted(self.open):
                 if slot < floor:
-                    self._complete(slot, self._opened(slot))
+                    self._complete(slot, self.open.pop(slot))
 
     def flush(self) -> None:
         """Complete the open slots; further rows of these become batches of their own."""
         for slot in sorted(self.open):
-            self._complete(slot, self._opened(slot))
+            self._complete(slot, self.open.pop(slot))
             self.floor = max(self.floor, slot)
 
-    def _complete(self, slot: int, parts: list[Batch], unsorted: bool = False) -> None:
-        """unsorted: the last part may be."""
-        rows = parts[0]
-        if len(parts) > 1:
-            apart = all(last_time(a) <= first_time(b) for a, b in pairwise(parts))
-            rows, unsorted = concatenated(parts), unsorted or not apart
+    def _complete(self, slot: int, rows: Gathered) -> None:
+        self._ready(slot, rows.whole(), rows.unsorted)
+
+    def _ready(self, slot: int, rows: Batch, unsorted: bool) -> None:
+        """All rows of a slot. unsorted: they may be."""
         if unsorted:
             rows = in_order(rows)
         rows.watermark = slot * SLOT
@@ -162,14 +145,8 @@ class _Slots:
     @property
     def held(self) -> int:
         """Bytes of copies."""
-        if not self.ready:
-            return self.size
-        return self.size + _size([one for _, _, one in self.ready])
-
-
-def _size(parts: list[Batch]) -> int:
-    """Bytes of these copies."""
-    return sum([len(one.buffer) + 112 * one.count for one in parts])
+        size = sum([one.size for one in self.open.values()])
+        return size + sum([len(one.buffer) + 112 * one.count for _, _, one in self.ready])
 
 
 class Order:

@@ -11,7 +11,6 @@ from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.base.sighting import CALL, Sighting
 from algwatch.compare import held
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
@@ -20,10 +19,11 @@ from algwatch.compare.captured import Captured
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossed import Crossed
-from algwatch.compare.crossing import OUTSIDE, Crossing, Same, alone
+from algwatch.compare.crossing import Crossing, Same, alone
 from algwatch.compare.doubts import Doubts
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
+from algwatch.compare.gaps import tell_outside
 from algwatch.compare.knocks import Knocks
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
@@ -109,6 +109,7 @@ class Comparison:
         self.budget = Budget(limits.memory if memory is None else memory)
         self._share_room(unsolicited)
         self._until = [NEVER] * 3  # by side, ns: its capture ended there
+        self._stirred, self._wakes = True, 0  # rows came; else ns, nothing is due before it
         turned_away = self.pairing.waiting.turned_away if self.pairing is not None else None
         self._strays = Strays(self.calls.table, self.sides, self.captured, turned_away)
         if live:
@@ -142,6 +143,7 @@ class Comparison:
 
     def feed(self, which: int, batch: Batch) -> News:
         """A batch of that side."""
+        self._stirred = True
         side = self.sides[which]
         pairing = self.pairing if which != UNKNOWN else None
         other: list[Seen] = []
@@ -176,14 +178,21 @@ class Comparison:
                 self.captured.note_network(crossing.entered)
         return news
 
-    def advance(self, now: int) -> News:
-        """Every tap has passed this moment (ns)."""
+    def advance(self, now: int) -> News | None:
+        """Every tap has passed this moment (ns). None: nothing was due, and no rows came."""
         self.captured.now = now
         if not self.captured.started:
             self.captured.started = self.mappings.started = now
             self._strays.asked_since = now
         if self.media is not None and not self.calls.keeps:
             self.calls.keeps = bool(self.media.shown(now))
+        if not self._stirred and not self._doubts.held:
+            self._wakes = self._wakes or min(
+                self.due, self._silences.due, self._registrations.seek_at
+            )
+            if now < self._wakes:
+                return None
+        self._stirred, self._wakes = False, 0
         return self._pass_time(now)
 
     def bound(self, quality: Quality | None) -> None:
@@ -355,7 +364,7 @@ class Comparison:
                 self._wake()
                 tell_calls(self.pairing.contest, self.captured, self.calls.table)
             if self.pairing.outside:
-                self._outside(self.pairing.outside)
+                tell_outside(self.pairing.outside, self.pairing.gaps, self.calls.table, self.watch)
             if self._doubts.held:
                 self._doubts.settle(now)
                 news.crossings += self._crossed.feed(self._doubts.ready())
@@ -375,21 +384,6 @@ class Comparison:
         if not self.two_sided:
             self._knocks.set_apart(news, self._registrations)
         return news
-
-    def _outside(self, copies: list[Sighting]) -> None:
-        """Copies of which the other one was not captured. Empties the list."""
-        assert self.pairing is not None
-        for copy in copies:
-            if self.pairing.gaps[1 - copy.side].blurs(copy):
-                call = self.calls.table.get(copy.row[CALL])
-                if call is not None:
-                    call.gaps = True
-        if self.watch is not None:
-            for copy in copies:
-                crossing = alone(copy, sent=False)
-                crossing.matched_by = OUTSIDE
-                self.watch(crossing)
-        copies.clear()
 
     def _cross(self, crossings: Sequence[Crossing | Same]) -> list[Crossing]:
         """Those for rules, see Crossed.feed."""

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 from algwatch.base.sighting import CALL, PAIR, Sighting
+from algwatch.base.table import Table
+from algwatch.compare.call import Call
+from algwatch.compare.crossing import OUTSIDE, Crossing, alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from algwatch.compare.copies import Copy
 
 
@@ -41,3 +46,19 @@ class Gaps:
     def blurs(self, copy: Sighting) -> bool:
         """A message hidden so, and nothing shows whether it passed."""
         return self.hides(copy) and copy.row[PAIR] ^ copy.row[CALL] not in self.out
+
+
+def tell_outside(copies: list[Sighting], gaps: tuple[Gaps, Gaps], calls: Table[int, Call],
+                 watch: Callable[[Crossing], None] | None) -> None:  # fmt: skip
+    """Tell the calls of copies of which the other one was not captured, and watch. gaps: by side.
+    Empties the list."""
+    for copy in copies:
+        if gaps[1 - copy.side].blurs(copy):
+            call = calls.get(copy.row[CALL])
+            if call is not None:
+                call.gaps = True
+        if watch is not None:
+            crossing = alone(copy, sent=False)
+            crossing.matched_by = OUTSIDE
+            watch(crossing)
+    copies.clear()

@@ -110,7 +110,7 @@ class Registered(Joined[Registration]):
 
 class Registrations(Followed[Registered]):
     """Steps of both sides in, registrations to judge out. limit: their number. bind: called with
-    each binding."""
+    each binding. seek_at: ns, the next search for phones that have stopped."""
 
     def __init__(self, two_sided: bool, limit: int, exchanges: Exchanges, live: bool) -> None:
         super().__init__(limit, TIMER_F)
@@ -119,7 +119,7 @@ class Registrations(Followed[Registered]):
         self.lan_ended = NEVER  # ns; the LAN side was captured until then
         self._exchanges = exchanges
         # In a file the phone may register a moment later, so the search runs at the end.
-        self._seek_at = 0 if live else NEVER
+        self.seek_at = 0 if live else NEVER
 
     def feed(self, steps: list[RegistrationStep], now: int) -> None:
         """now: ns, passed by every tap; the steps may be later."""
@@ -150,15 +150,15 @@ class Registrations(Followed[Registered]):
     def due(self) -> int:
         """ns; changed() finds nothing before it."""
         due = super().due
-        return min(due, self._seek_at) if self.table else due
+        return min(due, self.seek_at) if self.table else due
 
     def changed(self, now: int) -> list[Registered]:
         """Registrations with a new outcome, good or bad, known by now (ns)."""
         found: list[Registered] = []
         for one in self._due(now):
             self._look(one, now, found)
-        if now >= self._seek_at:
-            self._seek_at = now + SEEK
+        if now >= self.seek_at:
+            self.seek_at = now + SEEK
             found += self._stopped(now)
         return found
 

@@ -23,6 +23,13 @@ def anonymous(report: R, privacy: Privacy) -> R:
     return made
 
 
+def for_log(report: Report, privacy: Privacy) -> Report:
+    """The same for a line of the log, which names no end of a call."""
+    if isinstance(report, CallSummary):
+        return _logged(report, privacy)
+    return anonymous(report, privacy)
+
+
 def _copy(report: R) -> R:
     made = type(report).__new__(type(report))
     slots: Iterable[str] = report.__slots__
@@ -50,12 +57,18 @@ def _advice(advice: Advice, privacy: Privacy) -> Advice:
 
 
 def _call(call: CallSummary, privacy: Privacy) -> CallSummary:
-    made = _copy(call)
-    made.call_id = privacy.call_id(call.call_id)
+    made = _logged(call, privacy)
     made.from_ = privacy.value(call.from_)
     made.to = privacy.value(call.to)
-    made.line = privacy.text(call.line)
     made.failure = privacy.value(call.failure)
+    return made
+
+
+def _logged(call: CallSummary, privacy: Privacy) -> CallSummary:
+    made = _copy(call)
+    made.call_id = privacy.call_id(call.call_id)
+    made.line = privacy.text(call.line)
+    made.from_ = made.to = made.failure = ""
     return made
 
 

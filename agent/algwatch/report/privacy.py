@@ -300,12 +300,19 @@ class Privacy:
             return text
         parts = text[:MAX_SENTENCE].split('"')
         for i, part in enumerate(parts):
-            parts[i] = self.value(part) if i % 2 else _WORD.sub(self._word, part)
+            if i % 2:
+                parts[i] = self.value(part)
+            elif part.isprintable():  # no blanks but spaces
+                parts[i] = " ".join([
+                    self._word(word) if "." in word or ":" in word or "@" in word or "+" in word
+                    else word for word in part.split(" ")
+                ])  # fmt: skip
+            else:
+                parts[i] = _WORD.sub(lambda found: self._word(found[0]), part)
         return '"'.join(parts)
 
-    def _word(self, match: re.Match[str]) -> str:
+    def _word(self, word: str) -> str:
         """A word outside quotes, without the punctuation around it."""
-        word = match[0]
         if not ("@" in word or ":" in word or "." in word or "+" in word):
             return word
         return self._words.get(word) or _kept(self._words, word, self._without_name(word))

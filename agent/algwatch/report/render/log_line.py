@@ -8,6 +8,8 @@ characters: so no value can look like another field or another line. The last fi
 
 from __future__ import annotations
 
+import re
+
 from algwatch.advise.advice import Advice
 from algwatch.base.quote import cut, cut_sentence, somebody, visible
 from algwatch.base.report import Report
@@ -27,8 +29,8 @@ MAX_LINE = 1000  # bytes; syslog cuts at 1024
 MAX_FIELD = 160  # bytes of a value
 AGENT = "agent"  # the kind of lines about the agent itself
 
-# The bytes of a value that needs no quotes.
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@/+%")
+# A value that needs no quotes.
+_PLAIN = re.compile(r"[A-Za-z0-9_.:@/+%-]+")
 _PLACES = {
     "phone": "on the phone",
     "router": "in this router",
@@ -67,6 +69,8 @@ def _fitted(text: str, room: int) -> str:
     """As _value, in so many bytes."""
     text = cut(text, room)
     shown = _value(text)
+    if len(shown) <= room and shown.isascii():
+        return shown
     while (over := len(shown.encode()) - room) > 0 and text:
         # A character takes at most ten bytes, and no escape is cut in two.
         text = text[: -max(4, over // 10)]
@@ -75,7 +79,7 @@ def _fitted(text: str, room: int) -> str:
 
 
 def _value(text: str) -> str:
-    if text and _PLAIN.issuperset(text):
+    if _PLAIN.fullmatch(text):
         return text
     return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
