@@ -16,6 +16,7 @@ from algwatch.compare.misdelivered import goes_to_contact
 from algwatch.compare.rewrite import MAPPING, Rewrite
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence, Finding
+from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.message import Message, parties
 
@@ -58,19 +59,20 @@ def _rest(crossing: Crossing, shown: list[Rewrite]) -> str:
     return f"; and, not as the Linux helper does: {told(rest)}" if rest else ""
 
 
-def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
-            crossing: Crossing) -> Iterator[Finding]:  # fmt: skip
-    """The finding of a rule about rewritten fields as such. Changes by a proxy are no ALG's doing
-    (ALG009)."""
+def changed(rule: Rule, chosen: Callable[[Rewrite], bool], crossing: Crossing,
+            known: Known) -> Iterator[Finding]:  # fmt: skip
+    """The finding of a rule about rewritten fields as such, once for a line. Changes by a proxy are
+    no ALG's doing (ALG009)."""
     if not crossing.rewritten:
         return
     mine = [r for r in rewrites(crossing) if chosen(r)]
     # :5060 written out is cosmetic: no finding by itself.
     if not any(r.explained != "normalised" or r.field == "origin" for r in mine):
         return
-    if prints.is_proxy(crossing):
-        return
     explained = all(r.explained for r in mine)
+    key = f"{between(crossing)}/{'explained' if explained else 'unexplained'}"
+    if known.was_said(rule.id, key) or prints.is_proxy(crossing):
+        return
     who = prints.looks_like(crossing)
     way = "on its way out" if crossing.outbound else "on its way in"
     by = "as its own NAT mapping says" if explained else "and its NAT mapping does not explain it"
@@ -78,8 +80,7 @@ def changed(rule: Rule, chosen: Callable[[Rewrite], bool],
         "router", "none" if explained else "latent",
         f"The router changed a message {way}: {told(mine)}, {by}."
         + whose(who),
-        both_copies(crossing, mine),
-        f"{between(crossing)}/{'explained' if explained else 'unexplained'}",
+        both_copies(crossing, mine), key,
         cause=cause.NONE if explained else cause.ALG, call_id=call_id(crossing),
         line=between(crossing), fingerprint=who.name,
     )  # fmt: skip

@@ -50,8 +50,6 @@ _MODEL = re.compile(
     r"(SIP-[A-Z]|SIP|VVX|SPA|GXP|GRP|GXV|GXW|DP|HT|WP|CP|DX|A|C|D|N|R|S|T|W|X)[0-9]{2,4}[A-Z]{0,3}"
 )
 _RELEASE = re.compile(r"[vV]?[0-9]{1,3}(\.[0-9]{1,3}){1,4}")
-_LINE_END = re.compile(rb"\r?\n")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 _KINDS = frozenset(("audio", "video", "image", "application", "text", "message"))
 _PROTOCOLS = frozenset(
@@ -112,9 +110,12 @@ def _parts(message: bytes) -> tuple[bytes, bytes]:
     start = 0
     while message[start : start + 1] in (b"\r", b"\n") and start < MAX_HEAD:
         start += 1
-    end = _BLANK_LINE.search(message, start)
-    head = message[start : end.start() if end else len(message)]
-    body = message[end.end() :][: MAX_BODY + 1] if end else b""
+    end, blank = message.find(b"\n\r\n", start), 3
+    sooner = message.find(b"\n\n", start, end + 1 if end >= 0 else len(message))
+    if sooner >= 0:
+        end, blank = sooner, 2
+    head = message[start : end if end >= 0 else len(message)]
+    body = message[end + blank :][: MAX_BODY + 1] if end >= 0 else b""
     if len(head) > MAX_HEAD:
         head = head[: head.rfind(b"\n", 0, MAX_HEAD) + 1]
     if len(body) > MAX_BODY:
@@ -122,20 +123,20 @@ def _parts(message: bytes) -> tuple[bytes, bytes]:
     return head, body
 
 
-def _text(raw: bytes) -> str:
+def _lines(raw: bytes) -> list[str]:
+    """The lines of a part, ended by LF or CRLF."""
     # A name in UTF-8 gets the same pseudonym as in a sentence, and no byte is lost.
-    return raw.decode("utf-8", "surrogateescape")
+    return raw.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape").split("\n")
 
 
 def _unfolded(head: bytes) -> list[str]:
-    lines: list[list[str]] = []
-    for raw in _LINE_END.split(head):
-        line = _text(raw)
+    lines: list[str] = []
+    for line in _lines(head):
         if line[:1] in (" ", "\t") and len(lines) > 1:
-            lines[-1].append(line.strip(" \t\r"))
+            lines[-1] += " " + line.strip(" \t\r")
         else:
-            lines.append([line.rstrip("\r")])
-    return [" ".join(parts) for parts in lines]
+            lines.append(line.rstrip("\r"))
+    return lines
 
 
 def _start_line(line: str, privacy: Privacy) -> str:
@@ -270,8 +271,7 @@ _FIELDS: dict[str, Callable[[str, Privacy], str]] = {
 def _description(body: bytes, privacy: Privacy) -> Iterator[str]:
     """The lines of a session description with media addresses. Never s=, i=, u=, e=, p=, k=, and of
     a= only the direction and RTCP: a=crypto and a=ice-pwd are keys."""
-    for raw in _LINE_END.split(body):
-        line = _text(raw)
+    for line in _lines(body):
         say = _SDP.get(line[:2]) if not has_control(line) else None
         said = say(line[2:], privacy) if say is not None else ""
         if said:

@@ -38,4 +38,4 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, lambda r: r.header == "Contact", crossing)
+    yield from changed(RULE, lambda r: r.header == "Contact", crossing, known)

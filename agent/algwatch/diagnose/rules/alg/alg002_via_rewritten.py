@@ -40,4 +40,4 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, lambda r: r.header == "Via" and not is_name(r), crossing)
+    yield from changed(RULE, lambda r: r.header == "Via" and not is_name(r), crossing, known)

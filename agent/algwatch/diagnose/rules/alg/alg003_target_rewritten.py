@@ -44,7 +44,7 @@ _NAMES = frozenset(("refer-to", "referred-by", "reply-to", "remote-party-id"))
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, _is_target, crossing)
+    yield from changed(RULE, _is_target, crossing, known)
 
 
 def _is_target(r: Rewrite) -> bool:

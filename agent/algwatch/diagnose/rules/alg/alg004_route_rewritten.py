@@ -42,4 +42,4 @@ _ROUTES = frozenset(("Record-Route", "Route", "Path", "Service-Route"))
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, lambda r: r.header in _ROUTES, crossing)
+    yield from changed(RULE, lambda r: r.header in _ROUTES, crossing, known)

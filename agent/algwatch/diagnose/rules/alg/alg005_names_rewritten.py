@@ -42,7 +42,7 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, is_name, crossing)
+    yield from changed(RULE, is_name, crossing, known)
 
 
 def is_name(r: Rewrite) -> bool:

@@ -37,4 +37,4 @@ RULE = Rule(
 
 
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
-    yield from changed(RULE, lambda r: r.header in ("SDP", "Body"), crossing)
+    yield from changed(RULE, lambda r: r.header in ("SDP", "Body"), crossing, known)

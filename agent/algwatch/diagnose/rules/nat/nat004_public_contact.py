@@ -37,7 +37,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CROSSING
-from algwatch.sip.message import Address, Message
+from algwatch.sip.message import Address, Message, reach
 
 RULE = Rule(
     "NAT004", "public-contact", "info", CROSSING,
@@ -50,6 +50,9 @@ RULE = Rule(
 def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     pair, lan, wan = crossing.flow_pair, crossing.lan, crossing.wan
     if not crossing.outbound or pair is None or not pair.translated or lan is None or wan is None:
+        return
+    host = reach(lan.payload)[2]  # of the first Contact, as most are private
+    if host is None or address.ipv4(host) < 0 or address.is_unroutable(host):
         return
     shown, sent = _public(Message(wan.payload)), wan.ends
     wrote = _public(Message(lan.payload))
