@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from algwatch.advise.advice import Advice
 from algwatch.base.report import Report
-from algwatch.report.anonymous import anonymous
+from algwatch.report.anonymous import for_log
 from algwatch.report.console import Console, gap
 from algwatch.report.privacy import Privacy
 from algwatch.report.render.log_line import MAX_LINE, agent_line, log_line
@@ -64,7 +64,7 @@ def test_a_finding_about_the_capture_has_no_place_and_says_what_to_do() -> None:
 def test_sentences_for_a_log_name_nobody_and_are_told_as_often() -> None:
     one, lines = console()
     privacy = Privacy(bytes(32))
-    one.anonymous = partial(anonymous, privacy=privacy)
+    one.anonymous = partial(for_log, privacy=privacy)
     given = finding(summary='The 2xx of "sip:ben@example.net" came 7 times.')
     kept = Advice("keep-sip-alg", "recommended", 0.8, ['of "ben"'], [], ["uci commit"], "192.0.2.1")
     refused = registration("refused", 403)

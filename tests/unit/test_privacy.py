@@ -150,6 +150,21 @@ def test_the_host_of_a_call_id_stays_and_its_local_part_does_not() -> None:
     assert shown.encode() in evidence(INVITE, privacy)
 
 
+@pytest.mark.parametrize("blank", [" ", "  ", "\t", "\n", "\u00a0", "\u2003"])
+def test_a_name_is_found_behind_any_blank(blank: str) -> None:
+    privacy = Privacy(KEY)
+    text = f"the{blank}call{blank}of{blank}alice@10.0.0.1{blank}ended."
+    assert privacy.text(text) == text.replace("alice", privacy.pseudonym("alice"))
+
+
+def test_a_line_of_evidence_ends_with_lf_or_crlf_and_a_lone_cr_ends_none() -> None:
+    message = b"OPTIONS x SIP/2.0\nCSeq: 1 OPTIONS\r\nMax-Forwards: 7\r8\r\n\nCall-ID: a@1.2.3.4"
+    shown = evidence(message, Privacy(KEY)).split(b"\r\n")
+    assert shown[1] == b"CSeq: 1 OPTIONS"
+    assert shown[2].startswith(b"Max-Forwards: x-")
+    assert b"Call-ID" not in b"".join(shown)  # behind the blank line
+
+
 def test_a_reason_phrase_may_say_anything_and_is_left_out() -> None:
     shown = evidence(b"SIP/2.0 404 alice is not here\r\nCSeq: 1 INVITE\r\n\r\n", Privacy(KEY))
     assert shown.startswith(b"SIP/2.0 404\r\n")

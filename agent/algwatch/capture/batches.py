@@ -107,8 +107,8 @@ class Gathered:
 
     def whole(self) -> Batch:
         """All of them, without a watermark. Nothing is added after it."""
-        rows = memoryview(self._rows)
-        return Batch(b"".join(self._buffers), rows, self._ends, self.count, self._tap, 0)
+        rows, ends = memoryview(self._rows), bytes(self._ends)
+        return Batch(b"".join(self._buffers), rows, ends, self.count, self._tap, 0)
 
 
 def disorder(at: list[int], ordered: list[int]) -> tuple[int, int]:

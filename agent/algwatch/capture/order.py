@@ -145,8 +145,12 @@ class _Slots:
     @property
     def held(self) -> int:
         """Bytes of copies."""
-        size = sum([one.size for one in self.open.values()])
-        return size + sum([len(one.buffer) + 112 * one.count for _, _, one in self.ready])
+        size = 0
+        for gathered in self.open.values():
+            size += gathered.size
+        for _, _, one in self.ready:
+            size += len(one.buffer) + 112 * one.count
+        return size
 
 
 class Order:
