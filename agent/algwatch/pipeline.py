@@ -78,7 +78,7 @@ class Pipeline:
         if now <= self._captured.now:
             return []
         news = self._comparison.advance(now)
-        reports = [*self._recommender.refresh()] if news is None else self._judged(news)
+        reports: list[Report] = self._judged(news) if news else [*self._recommender.refresh()]
         if self.live and now - self._capture_at > SECOND:
             self._capture_at = now
             reports += self._told([(subject.CAPTURE, None)])
