@@ -165,8 +165,10 @@ class SidesCheck:
         self._left = PATIENCE
 
     def feed(self, crossing: Crossing) -> str | None:
+        if not self._left:
+            return None
         lan, wan = crossing.lan, crossing.wan
-        if not self._left or lan is None or wan is None:
+        if lan is None or wan is None:
             return None
         self._left -= 1
         votes = self._votes
