@@ -201,7 +201,7 @@ class Lines:
             moved = pair is not None and port_of(pair.inside) != port_of(pair.outside)
             if rport is None and moved:
                 line.observe(NO_WAY_BACK, crossing.entered)
-        if 200 <= status < 300 and crossing.entered.payload.find(b"ecord-") >= 0:
+        if status >= 200 and crossing.entered.payload.find(b"ecord-") >= 0:
             _recorded(line, crossing)
         if contact is not None and contact != "*":
             line.private_contact = address.is_unroutable(contact)

@@ -68,10 +68,10 @@ def unheard_later(call: Call, known: Known) -> tuple[Sighting, Sighting] | None:
     Then a port forward may lead elsewhere than the mapping of before, too, but not to a port that
     only the sender's Via names. Not proved: the phone may be gone meanwhile."""
     inside, outside = call.sides[LAN], call.sides[WAN]
-    if not call.inbound or call.misdelivered or inside is None or outside is None:
+    if inside is None or not inside.timed_out or not call.inbound or call.misdelivered:
         return None
-    last, came = inside.unanswered(), outside.unanswered()
-    if not inside.timed_out or last is None or came is None or known.lossy(call):
+    last, came = inside.unanswered(), outside.unanswered() if outside is not None else None
+    if last is None or came is None or known.lossy(call):
         return None
     (t, lan), (_, wan) = last, came
     if t is not inside.invite or t.provisional_at or t.final_at or not are_copies(lan, wan):

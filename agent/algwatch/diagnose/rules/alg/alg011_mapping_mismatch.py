@@ -137,7 +137,7 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     if forced is not None:
         yield forced  # its later rewrites of headers follow from it
         return
-    if (later := misrouted.unheard_later(call, known)) is not None:
+    if not call.spoken and (later := misrouted.unheard_later(call, known)) is not None:
         yield _forced_later(call, *later, known)
         return
     latent = None
