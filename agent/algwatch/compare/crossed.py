@@ -52,7 +52,7 @@ class Crossed:
             self._rewrites,
             self._watch,
         )
-        familiar = self._familiar
+        familiar, follows = self._familiar, self._follows
         for one in crossings:
             if isinstance(one, tuple):
                 if familiar(one):
@@ -64,6 +64,10 @@ class Crossed:
                 crossing = one
                 if crossing.rewritten:
                     rewrites.look(crossing)
+                    if crossing.seen_before and follows(crossing):
+                        if watch is not None:
+                            watch(crossing)
+                        continue
             call = cross(crossing)
             if call is None:
                 self._registrations.cross(crossing)
@@ -117,7 +121,7 @@ class Crossed:
         if row[TTL] == left.row[TTL] or row[BITS] & ROW_MALFORMED:
             return False
         if method == INVITE:
-            if not self._lines.skips(pair, status, left):
+            if not self._lines.skips(pair, status, left, False):
                 return False
             if not status:
                 call.flow_pairs["INVITE"] = pair
@@ -129,4 +133,37 @@ class Crossed:
             elif not pair.outbound:
                 return False  # a line learns from an ACK
             call.flow_pairs[METHOD_NAMES[method]] = pair
+        return True
+
+    def _follows(self, crossing: Crossing) -> bool:
+        """The same for a rewritten message: its rewrite follows the mapping as in an earlier one of
+        its kind, and its call has had messages with all of these fields rewritten."""
+        pair, row, left = crossing.flow_pair, crossing.entered.row, crossing.left
+        method, status = row[METHOD], row[STATUS]
+        if pair is None or not INVITE <= method <= BYE:
+            return False
+        if not pair.kinds >> (method << 3 | status // 100) & 1 or crossing.expected is not None:
+            return False
+        key = row[CALL]
+        call = self._calls.table.get(key)
+        if call is None or key != left.row[CALL] or row[TTL] == left.row[TTL]:
+            return False
+        if not (call.paired and call.oriented and call.changed):
+            return False
+        if call.unsolicited or call.names is not None or not call.knows(crossing):
+            return False
+        if status:
+            if method == INVITE:
+                if not self._lines.skips(pair, status, left, True):
+                    return False
+                if 200 <= status < 300:
+                    call.flow_pairs["2xx INVITE"] = pair
+        elif method == BYE:
+            self._exchanges.forwarded(crossing.entered, left)
+            call.flow_pairs["BYE"] = pair
+        elif method == ACK and pair.outbound:
+            call.flow_pairs["ACK"] = pair
+        else:
+            return False  # see _familiar(); another INVITE of the call is to be linked
+        call.settled = False
         return True

@@ -148,16 +148,16 @@ class Lines:
             assert call is not None
             self.found(pair, call, crossing.entered)
 
-    def skips(self, pair: FlowPair, status: int, left: Sighting) -> bool:
-        """True if feed() would learn nothing from this INVITE or response to one, the same on both
-        sides; it counts as read then. left: the copy that left."""
+    def skips(self, pair: FlowPair, status: int, left: Sighting, rewritten: bool) -> bool:
+        """True if feed() would learn nothing from this INVITE or response to one; it counts as read
+        then. left: the copy that left."""
         outbound = pair.outbound
         if not outbound and (not status or status == 100):
             return True
         line = self.table.get(pair.line)
         if line is None or (line.in_fragments and not outbound):
             return False
-        if outbound and (line._rewritten or left.row[BITS] & ROW_FRAGMENTED):
+        if outbound and (line._rewritten is not rewritten or left.row[BITS] & ROW_FRAGMENTED):
             return False
         messages = line.messages + 1
         if messages <= READ_FIRST or not messages % READ_EVERY:

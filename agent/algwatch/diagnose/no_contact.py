@@ -68,7 +68,9 @@ def _put_in(entered: Sighting, left: Sighting) -> Reading | None:
 
 
 def _is_without(copy: Sighting) -> bool:
-    return _CONTACT.search(copy.payload.partition(b"\r\n\r\n")[0]) is None
+    head = copy.payload.partition(b"\r\n\r\n")[0]
+    # As most write it, found for a tenth of the price.
+    return head.find(b"\nContact:") < 0 and _CONTACT.search(head) is None
 
 
 def _fault(copy: Sighting) -> str:

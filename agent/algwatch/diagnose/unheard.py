@@ -74,7 +74,10 @@ def response_to(call: Call, side: int) -> tuple[DialogSet, Sighting, Sighting] |
 
 def _differs(request: Sighting, response: Sighting) -> bool:
     """True if the topmost Via has the branch of the request's and another sent-by."""
-    asked, got = _top(request), _top(response)
+    return _has_changed(_top(request), _top(response))
+
+
+def _has_changed(asked: Via | None, got: Via | None) -> bool:
     if asked is None or got is None or asked.branch != got.branch or not asked.branch:
         return False
     return asked.sent_by != got.sent_by
@@ -85,7 +88,7 @@ def _changed(request: Sighting, response: Sighting, outbound: bool,
     """For a response with another Via than its request. right: they agree on the other side of the
     router, so this router changed it; None: not known."""
     asked, got = _top(request), _top(response)
-    if asked is None or got is None or not _differs(request, response):
+    if asked is None or got is None or not _has_changed(asked, got):
         return None
     if came_in(response):
         return None  # a neighbour of the sender made it: this router has sent no such response

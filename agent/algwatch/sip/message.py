@@ -6,6 +6,8 @@ Bytes from the wire never raise here or past here: absent parts are empty or 0.
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from algwatch.base import address
 from algwatch.base.native.layout import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA
 from algwatch.base.native.scan import scan_briefly, scan_message
@@ -19,6 +21,19 @@ _CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
 _VIA_BITS, _RPORT = SIP.VIA + VIA.BITS, SIP.VIA + VIA.RPORT
 _CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
 _CONTACT_PORT = SIP.CONTACT + ADDR.PORT
+# Several items of a scan at once: one step, and no attribute of a class.
+_parties = itemgetter(_CALL_ID, _CALL_ID + 1, _FROM_URI, _FROM_URI + 1, _TO_URI, _TO_URI + 1)
+_reach = itemgetter(_VIAS, _VIA_BITS, _RPORT, _RPORT + 1, SIP.CONTACTS, _CONTACT_BITS,
+                    _CONTACT_HOST, _CONTACT_HOST + 1)  # fmt: skip
+_request_host = itemgetter(SIP.REQUEST_HOST, SIP.REQUEST_HOST + 1)
+_HAS_RPORT, _STAR = VIA.HAS_RPORT, ADDR.STAR
+_VIA_SIZE, _ADDR_SIZE = VIA.SIZE, ADDR.SIZE
+_V_ALL, _V_TRANSPORT, _V_HOST, _V_BRANCH = VIA.ALL, VIA.TRANSPORT, VIA.HOST, VIA.BRANCH
+_V_RECEIVED, _V_MADDR, _V_PORT, _V_BITS = VIA.RECEIVED, VIA.MADDR, VIA.PORT, VIA.BITS
+_V_RPORT = VIA.RPORT
+_A_ALL, _A_DISPLAY, _A_URI, _A_USER, _A_HOST = ADDR.ALL, ADDR.DISPLAY, ADDR.URI, ADDR.USER, ADDR.HOST
+_A_URI_PARAMS, _A_PARAMS, _A_TAG = ADDR.URI_PARAMS, ADDR.PARAMS, ADDR.TAG
+_A_EXPIRES, _A_PORT, _A_BITS = ADDR.EXPIRES, ADDR.PORT, ADDR.BITS
 
 _CLIPPED = 1 << ANOMALY_NAMES.index("clipped")
 
@@ -34,6 +49,17 @@ def to_host(span: bytes) -> str:
     """A host; an IPv6 literal as base/address.py writes it, so equal addresses are equal texts."""
     host = span.decode("utf-8", "replace")
     return address.canonical(host) if ":" in host else host
+
+
+def _text(payload: bytes, at: int, size: int) -> str:
+    size = size if size < MOST_TEXT else MOST_TEXT
+    return payload[at : at + size].decode("utf-8", "replace")
+
+
+def _part(payload: bytes, s: list[int], index: int) -> bytes:
+    """The bytes of the span with its offset at index of one Via or address."""
+    at = s[index]
+    return payload[at : at + s[index + 1]]
 
 
 def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
@@ -58,11 +84,11 @@ def parties(payload: bytes) -> tuple[str, str, str]:
     code, s = scan_briefly(payload)
     if code <= 0:
         return "", "", ""
-    call_id, caller, callee = s[SIP.CALL_ID], s[_FROM_URI], s[_TO_URI]
+    call_id, size, caller, caller_size, callee, callee_size = _parties(s)
     return (
-        payload[call_id : call_id + min(s[SIP.CALL_ID + 1], MOST_TEXT)].decode("utf-8", "replace"),
-        payload[caller : caller + min(s[_FROM_URI + 1], MOST_TEXT)].decode("utf-8", "replace"),
-        payload[callee : callee + min(s[_TO_URI + 1], MOST_TEXT)].decode("utf-8", "replace"),
+        _text(payload, call_id, size),
+        _text(payload, caller, caller_size),
+        _text(payload, callee, callee_size),
     )
 
 
@@ -72,15 +98,17 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
     code, s = scan_briefly(payload)
     if code <= 0:
         return False, None, None
+    vias, via_bits, rport_at, rport_size, contacts, bits, host, size = _reach(s)
     rport = contact = None
-    if s[_VIAS] and s[_VIA_BITS] & VIA.HAS_RPORT:
-        rport = payload[s[_RPORT] : s[_RPORT] + s[_RPORT + 1]]
-    if s[SIP.CONTACTS]:
-        host = s[_CONTACT_HOST]
-        star = s[_CONTACT_BITS] & ADDR.STAR
-        size = min(s[_CONTACT_HOST + 1], MOST_TEXT)
-        contact = "*" if star else to_host(payload[host : host + size])
-    return s[_VIAS] > 0, rport, contact
+    if vias and via_bits & _HAS_RPORT:
+        rport = payload[rport_at : rport_at + rport_size]
+    if contacts:
+        contact = "*"
+        if not bits & _STAR:
+            contact = _text(payload, host, size)
+            if ":" in contact:
+                contact = address.canonical(contact)
+    return vias > 0, rport, contact
 
 
 def first_contact(payload: bytes) -> tuple[str, int] | None:
@@ -95,8 +123,8 @@ def first_contact(payload: bytes) -> tuple[str, int] | None:
 def request_host(payload: bytes) -> str:
     """Host of its Request-URI; "" without one."""
     code, s = scan_briefly(payload)
-    host = s[SIP.REQUEST_HOST] if code > 0 else 0
-    return to_host(payload[host : host + s[SIP.REQUEST_HOST + 1]]) if host else ""
+    host, size = _request_host(s)
+    return to_host(payload[host : host + size]) if code > 0 and host else ""
 
 
 def via_count(payload: bytes) -> int:
@@ -113,16 +141,15 @@ class Via:
     __slots__ = ("all", "branch", "host", "maddr", "port", "received", "rport", "transport")
 
     def __init__(self, message: Message, base: int) -> None:
-        span = message.span
-        self.all = span(base + VIA.ALL)
-        self.transport = to_text(span(base + VIA.TRANSPORT))
-        self.host = to_host(span(base + VIA.HOST))
-        self.branch = span(base + VIA.BRANCH)
-        self.received = to_host(span(base + VIA.RECEIVED))
-        self.maddr = to_host(span(base + VIA.MADDR))
-        self.port = message.scanned[base + VIA.PORT]
-        has_rport = message.scanned[base + VIA.BITS] & VIA.HAS_RPORT
-        self.rport = span(base + VIA.RPORT) if has_rport else None
+        payload, s = message.payload, message.scanned[base : base + _VIA_SIZE].tolist()
+        self.all = _part(payload, s, _V_ALL)
+        self.transport = to_text(_part(payload, s, _V_TRANSPORT))
+        self.host = to_host(_part(payload, s, _V_HOST))
+        self.branch = _part(payload, s, _V_BRANCH)
+        self.received = to_host(_part(payload, s, _V_RECEIVED))
+        self.maddr = to_host(_part(payload, s, _V_MADDR))
+        self.port = s[_V_PORT]
+        self.rport = _part(payload, s, _V_RPORT) if s[_V_BITS] & _HAS_RPORT else None
 
     @property
     def sent_by(self) -> tuple[str, int]:
@@ -137,18 +164,18 @@ class Address:
                  "uri_params", "user")  # fmt: skip
 
     def __init__(self, message: Message, base: int) -> None:
-        span = message.span
-        self.all = span(base + ADDR.ALL)
-        self.display = span(base + ADDR.DISPLAY)
-        self.uri = span(base + ADDR.URI)
-        self.user = span(base + ADDR.USER)
-        self.host = to_host(span(base + ADDR.HOST))
-        self.uri_params = span(base + ADDR.URI_PARAMS)
-        self.params = span(base + ADDR.PARAMS)
-        self.tag = span(base + ADDR.TAG)
-        self.expires = to_text(span(base + ADDR.EXPIRES))
-        self.port = message.scanned[base + ADDR.PORT]
-        self.bits = message.scanned[base + ADDR.BITS]
+        payload, s = message.payload, message.scanned[base : base + _ADDR_SIZE].tolist()
+        self.all = _part(payload, s, _A_ALL)
+        self.display = _part(payload, s, _A_DISPLAY)
+        self.uri = _part(payload, s, _A_URI)
+        self.user = _part(payload, s, _A_USER)
+        self.host = to_host(_part(payload, s, _A_HOST))
+        self.uri_params = _part(payload, s, _A_URI_PARAMS)
+        self.params = _part(payload, s, _A_PARAMS)
+        self.tag = _part(payload, s, _A_TAG)
+        self.expires = to_text(_part(payload, s, _A_EXPIRES))
+        self.port = s[_A_PORT]
+        self.bits = s[_A_BITS]
 
     @property
     def is_star(self) -> bool:
@@ -181,21 +208,19 @@ def parsed(payload: bytes) -> Message:
 class Message:
     """payload: one whole message. code: bytes consumed, or a negative native code (not SIP)."""
 
-    __slots__ = ("_sdp", "_top", "code", "payload", "scanned")
+    __slots__ = ("_lists", "_sdp", "_top", "code", "payload", "scanned")
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
         self.code, self.scanned = scan_message(payload)
         self._sdp: Sdp | None = None
         self._top: Via | None = None
+        self._lists: dict[int, list[Address]] | None = None
 
     def span(self, index: int) -> bytes:
         """The bytes of the span with its offset at index of the scan result."""
         offset = self.scanned[index]
         return self.payload[offset : offset + self.scanned[index + 1]]
-
-    def _list(self, count: int, first: int, size: int) -> range:
-        return range(first, first + self.scanned[count] * size, size)
 
     @property
     def status(self) -> int:
@@ -247,7 +272,8 @@ class Message:
 
     @property
     def vias(self) -> list[Via]:
-        return [Via(self, i) for i in self._list(SIP.VIAS, SIP.VIA, VIA.SIZE)]
+        ends = range(SIP.VIA, SIP.VIA + self.scanned[SIP.VIAS] * _VIA_SIZE, _VIA_SIZE)
+        return [Via(self, i) for i in ends]
 
     @property
     def top_via(self) -> Via | None:
@@ -272,7 +298,16 @@ class Message:
         return self._addresses(SIP.PATHS, SIP.PATH)
 
     def _addresses(self, count: int, first: int) -> list[Address]:
-        return [Address(self, i) for i in self._list(count, first, ADDR.SIZE)]
+        number = self.scanned[count]
+        if not number:
+            return []
+        lists = self._lists
+        if lists is None:
+            lists = self._lists = {}
+        if first not in lists:  # the same ones are asked for by several rules
+            ends = range(first, first + number * _ADDR_SIZE, _ADDR_SIZE)
+            lists[first] = [Address(self, i) for i in ends]
+        return lists[first]
 
     @property
     def expires(self) -> str:
