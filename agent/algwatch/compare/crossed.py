@@ -25,6 +25,10 @@ from algwatch.compare.loss import Losses
 from algwatch.compare.registered import Registrations
 from algwatch.compare.subscribed import Subscriptions
 
+# By method (INVITE, ACK, BYE) and class of status: the bit of FlowPair.kinds.
+_KINDS = [[1 << (method << 3 | of) for of in range(7)] for method in range(BYE + 1)]
+_LAST_STATUS = 699  # a status has 16 bits
+
 
 class Crossed:
     """watch: called with every crossing, or None. The rest: the tables to tell."""
@@ -33,6 +37,7 @@ class Crossed:
                  registrations: Registrations, exchanges: Exchanges, subscriptions: Subscriptions,
                  losses: Losses, watch: Callable[[Crossing], None] | None) -> None:  # fmt: skip
         self._calls = calls
+        self._calls_by_key = calls.table
         self._lines = lines
         self._captured = captured
         self._rewrites = rewrites
@@ -83,7 +88,7 @@ class Crossed:
             if watch is not None:
                 watch(crossing)
             pair = crossing.flow_pair
-            kind = method << 3 | status // 100
+            kind = 1 << (method << 3 | status // 100)
             if pair is None:
                 news.append(crossing)
                 self._losses.unpaired(crossing)
@@ -97,8 +102,8 @@ class Crossed:
                 self._captured.own.cross(crossing)
                 if method == INVITE and not status and call is not None:
                     self._captured.note_alone(call, wan, own=True)
-            if not pair.kinds >> kind & 1:
-                pair.kinds |= 1 << kind
+            if not pair.kinds & kind:
+                pair.kinds |= kind
                 news.append(crossing)
             elif not crossing.seen_before if crossing.rewritten else row[BITS] & ROW_MALFORMED:
                 news.append(crossing)
@@ -113,9 +118,11 @@ class Crossed:
         pair, entered, left = same
         row = entered.row
         method, status = row[METHOD], row[STATUS]
-        if not INVITE <= method <= BYE or not pair.kinds >> (method << 3 | status // 100) & 1:
+        if not INVITE <= method <= BYE or status > _LAST_STATUS:
             return False
-        call = self._calls.table.get(row[CALL])
+        if not pair.kinds & _KINDS[method][status // 100]:
+            return False
+        call = self._calls_by_key.get(row[CALL])
         if call is None or not call.settled:
             return False
         if row[TTL] == left.row[TTL] or row[BITS] & ROW_MALFORMED:
@@ -140,12 +147,12 @@ class Crossed:
         its kind, and its call has had messages with all of these fields rewritten."""
         pair, row, left = crossing.flow_pair, crossing.entered.row, crossing.left
         method, status = row[METHOD], row[STATUS]
-        if pair is None or not INVITE <= method <= BYE:
+        if pair is None or not INVITE <= method <= BYE or status > _LAST_STATUS:
             return False
-        if not pair.kinds >> (method << 3 | status // 100) & 1 or crossing.expected is not None:
+        if crossing.expected is not None or not pair.kinds & _KINDS[method][status // 100]:
             return False
         key = row[CALL]
-        call = self._calls.table.get(key)
+        call = self._calls_by_key.get(key)
         if call is None or key != left.row[CALL] or row[TTL] == left.row[TTL]:
             return False
         if not (call.paired and call.oriented and call.changed):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base import address
 from algwatch.base.sighting import AT, FLOW, Sighting
 from algwatch.base.table import Table
-from algwatch.compare.crossing import Entry, Timeouts
+from algwatch.compare.crossing import SHORTEST, Entry, Timeouts
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.sip.timers import SECOND
 
@@ -96,6 +96,34 @@ class Mappings:
             self._passed(pair, at)
         pair.agreed = at
         return None
+
+    def renews(self, pair: FlowPair, at: int, left_at: int, rewritten: bool) -> bool:
+        """True if the known mapping is this pair's and was used just now, as for most messages.
+        Then doubts() is False, and learn() is done. at, left_at: ns, of the LAN copy and of the
+        copy that left."""
+        known = self.table.get(pair.outside)
+        if known is None or known.inside != pair.inside:
+            return False
+        used, kept = known.last_at, known.kept_at
+        answered = known.answered_at
+        latest = used if used > answered else answered
+        latest = latest if latest > kept else kept
+        if left_at - latest >= SHORTEST or not (pair.one_far_end and pair.translated):
+            return False
+        if pair.outbound:
+            if at - used >= SHORTEST:
+                known.wake(at)
+            known.last_at = at
+        else:
+            idle = at - latest
+            if idle > known.survived:
+                known.survived = idle
+                if not rewritten:
+                    self.survived = max(self.survived, idle)
+            known.answered_at = at
+            pair.moved = known.moved
+        pair.agreed = at
+        return True
 
     def _passed(self, pair: FlowPair, at: int) -> None:
         """A message crossed without translation."""

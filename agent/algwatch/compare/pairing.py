@@ -48,7 +48,7 @@ from algwatch.compare.mapping import Mappings
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.partner import choose, fallback
 from algwatch.compare.waiting import Waiting
-from algwatch.sip.timers import SECOND, TIMER_F, WINDOW
+from algwatch.sip.timers import SECOND, WINDOW
 from algwatch.sip.unsolicited import Unsolicited
 
 _EARLIEST = -WINDOW
@@ -107,7 +107,7 @@ class Pairing:
         other, more = waiting.first[1 - side], waiting.more[1 - side]
         own, queue = waiting.first[side], waiting.queues[side]
         find, put_back, wait = other.pop, other.__setitem__, own.setdefault
-        between, learn, accept = self._between, self.mappings.learn, self._accept
+        between, renews, accept = self._between, self.mappings.renews, self._accept
         pairs, inside, doubts = self._flow_pairs.get, side == LAN, self._doubts
         room = waiting.limit // 4
         aliases, contests = self._aliases, self._contests
@@ -161,30 +161,38 @@ class Pairing:
                                 passed = (flow_pair, copy, first)
                             else:
                                 passed = (flow_pair, first, copy)
-                            if flow_pair.agreed < 0 and doubts(passed):
-                                pass  # the copy that is expected may still come
-                            elif copy.payload == first.payload:
-                                copy.payload = first.payload  # kept once
+                            _, entered_copy, left = passed
+                            same = copy.payload == first.payload
+                            sure = explained = same or flow_pair.explains(
+                                entered_copy.payload, left.payload
+                            )
+                            if not same and sure:
+                                sure = flow_pair.one_far_end and row[TO_TAG] == theirs[TO_TAG]
+                            known = flow_pair.agreed >= 0
+                            if sure and (
+                                known or renews(flow_pair, lan[AT], left.row[AT], not same)
+                            ):
                                 self._number = copy.paired = first.paired = self._number + 1
-                                if flow_pair.agreed < 0:
-                                    expected = learn(flow_pair, lan[AT], wan[AT], False)
-                                    if expected is not None:
-                                        crossing = whole(passed)
-                                        crossing.expected = expected
-                                        crossings.append(crossing)
-                                        held = waits(crossing) or held
-                                        continue
-                                crossings.append(passed)
+                                if same:
+                                    copy.payload = first.payload  # kept once
+                                    crossings.append(passed)
+                                else:
+                                    self.rewritten += 1
+                                    crossing = whole(passed)
+                                    crossing.rewritten = crossing.translated = True
+                                    crossings.append(crossing)
                                 continue
+                            if not known and doubts(passed):
+                                pass  # the copy that is expected may still come
                             else:
                                 crossing = whole(passed)
-                                crossing.rewritten = True
-                                _, one, two = passed
-                                crossing.translated = flow_pair.explains(one.payload, two.payload)
-                                sure = crossing.translated and flow_pair.one_far_end
-                                if (sure and row[TO_TAG] == theirs[TO_TAG]) or is_one(crossing):
+                                crossing.rewritten = not same
+                                crossing.translated = not same and explained
+                                if sure or is_one(crossing):
                                     crossings.append(accept(crossing))
-                                    if crossing.expected is not None or not crossing.translated:
+                                    if same:
+                                        copy.payload = first.payload
+                                    if crossing.expected is not None or not explained:
                                         held = waits(crossing) or held
                                     continue
                     put_back(pair, first)
@@ -294,7 +302,7 @@ class Pairing:
             if partner is not None and (key == BY_IP_ID or not self._lost_recently(copy)):
                 self.waiting.forget(copy)
                 crossings.append(self._matched(copy, partner, key))
-        self.undecided = sum(self._undecided(side) for side in (lan, wan))
+        self.undecided = self.waiting.undecided()
         return crossings
 
     def _partner(
@@ -307,19 +315,6 @@ class Pairing:
                 self.waiting.forget(one)
             self._contests.contested([copy, *contested])
         return partner, key
-
-    def _undecided(self, waiting: deque[Sighting]) -> int:
-        end = max((copy.row[AT] for copy in waiting), default=0) - TIMER_F
-        return sum(
-            not (
-                copy.paired
-                or copy.row[AT] > end
-                or is_spent(copy)
-                or self.waiting.is_unsolicited(copy)
-            )
-            and not is_for_neighbour(copy)
-            for copy in waiting
-        )
 
     def _lost_recently(self, copy: Sighting) -> bool:
         return copy.row[AT] - WINDOW <= max(self._lost_at)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from algwatch.base.packet import WAN
 from algwatch.base.sighting import AT, PAIR, Sighting
 from algwatch.base.table import FRESH, STRANGE, Weight, choose
+from algwatch.compare.alike import is_for_neighbour, is_spent
 from algwatch.compare.turned_away import TurnedAway
+from algwatch.sip.timers import TIMER_F
 from algwatch.sip.unsolicited import Unsolicited
 
 
@@ -99,6 +101,20 @@ class Waiting:
         """Sightings without their other copy yet, oldest first."""
         both = [copy for side in self.queues for copy in side if not copy.paired]
         return sorted(both, key=lambda copy: copy.row[AT])
+
+    def undecided(self) -> int:
+        """The number of those whose side was captured for Timer F after them."""
+        return sum(self._undecided(queue) for queue in self.queues)
+
+    def _undecided(self, waiting: deque[Sighting]) -> int:
+        end = max((copy.row[AT] for copy in waiting), default=0) - TIMER_F
+        return sum(
+            not (
+                copy.paired or copy.row[AT] > end or is_spent(copy) or self.is_unsolicited(copy)
+            )
+            and not is_for_neighbour(copy)
+            for copy in waiting
+        )
 
     def weigh(self, key: Sighting, copy: Sighting) -> Weight:
         return self.weight(copy, self.is_unsolicited(copy))
