@@ -145,19 +145,18 @@ class Crossed:
     def _follows(self, crossing: Crossing) -> bool:
         """The same for a rewritten message: its rewrite follows the mapping as in an earlier one of
         its kind, and its call has had messages with all of these fields rewritten."""
-        pair, row, left = crossing.flow_pair, crossing.entered.row, crossing.left
+        row, left, pair = crossing.entered.row, crossing.left, crossing.flow_pair
+        call = self._calls_by_key.get(row[CALL])
+        if call is None or not call.changed or pair is None or row[CALL] != left.row[CALL]:
+            return False
         method, status = row[METHOD], row[STATUS]
-        if pair is None or not INVITE <= method <= BYE or status > _LAST_STATUS:
+        if not INVITE <= method <= BYE or status > _LAST_STATUS or row[TTL] == left.row[TTL]:
             return False
-        if crossing.expected is not None or not pair.kinds & _KINDS[method][status // 100]:
+        if not pair.kinds & _KINDS[method][status // 100] or crossing.expected is not None:
             return False
-        key = row[CALL]
-        call = self._calls_by_key.get(key)
-        if call is None or key != left.row[CALL] or row[TTL] == left.row[TTL]:
+        if call.unsolicited or call.names is not None or not call.oriented:
             return False
-        if not (call.paired and call.oriented and call.changed):
-            return False
-        if call.unsolicited or call.names is not None or not call.knows(crossing):
+        if not call.knows(crossing):
             return False
         if status:
             if method == INVITE:

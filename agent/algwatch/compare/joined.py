@@ -123,9 +123,12 @@ class Joined(Generic[T]):
 
     def knows(self, crossing: Crossing) -> bool:
         """A rewritten message shows nothing new: it follows the mapping, like a kept one."""
-        if crossing.outbound and not crossing.headers <= self.wrote:
+        if not crossing.seen_before or not self.changed:
             return False
-        return bool(crossing.seen_before and self.changed and crossing.headers <= self.headers)
+        headers = crossing.headers
+        if crossing.outbound and not headers <= self.wrote:
+            return False
+        return headers <= self.headers
 
     def _changed(self, kind: str, crossing: Crossing) -> None:
         if not crossing.headers <= self.headers:
