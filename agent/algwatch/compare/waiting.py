@@ -109,9 +109,7 @@ class Waiting:
     def _undecided(self, waiting: deque[Sighting]) -> int:
         end = max((copy.row[AT] for copy in waiting), default=0) - TIMER_F
         return sum(
-            not (
-                copy.paired or copy.row[AT] > end or is_spent(copy) or self.is_unsolicited(copy)
-            )
+            not (copy.paired or copy.row[AT] > end or is_spent(copy) or self.is_unsolicited(copy))
             and not is_for_neighbour(copy)
             for copy in waiting
         )
