@@ -240,9 +240,9 @@ def test_what_is_near_an_end_of_the_other_capture_is_outside_of_it(missing: bool
 def test_the_other_copy_may_have_been_lost_until_then(missing: bool) -> None:
     copy = lone()
     one = pairing()
-    one.lost(WAN, copy.row[AT] - WINDOW - (not missing))
-    one.lost(WAN, 0)
-    one.lost(LAN, NEVER)
+    one.missed.lose(WAN, copy.row[AT] - WINDOW - (not missing))
+    one.missed.lose(WAN, 0)
+    one.missed.lose(LAN, NEVER)
     one.feed(LAN, [copy])
     assert len(one.advance(NOW + 2 * SECOND)) == (not missing)
     assert one.lan_only == (not missing)
@@ -276,7 +276,7 @@ def test_order_decides_nothing_where_a_copy_may_have_been_lost(side: int, finish
     for lost in (True, False):
         one, (lan,), (wan,) = changed_and_without_ids()
         last = wan if finish else lan
-        one.lost(side, last.row[AT] - WINDOW if lost else lan.row[AT] - WINDOW - 1)
+        one.missed.lose(side, last.row[AT] - WINDOW if lost else lan.row[AT] - WINDOW - 1)
         found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
         assert [c.matched_by for c in found if c.both] == ([] if lost else [BY_ORDER])
 
@@ -285,7 +285,7 @@ def test_an_ip_id_decides_all_the_same() -> None:
     for finish in (True, False):
         one, _, _ = changed_and_without_ids(idents=True)
         for side in LAN, WAN:
-            one.lost(side, NEVER)
+            one.missed.lose(side, NEVER)
             one.bound(side, NOW + SECOND, NOW + SECOND)
         found = one.finish() if finish else one.advance(NOW + 2 * SECOND)
         assert keys(found) == [BY_IP_ID]

@@ -14,6 +14,7 @@ from algwatch.base.sighting import FLOW, KIND, LENGTH, METHOD, STATUS, Row, Sigh
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.missed import Missed
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.quality import Quality
 from algwatch.sip.message import reach
@@ -77,13 +78,14 @@ class Captured:
 
     __slots__ = ("_flows", "alone", "began", "breaks", "contested", "contested_example", "cut",
                  "cut_example", "decrypted", "duplicate", "duplicates", "ended", "finished",
-                 "first", "forgets", "host", "ipsec", "lost", "lost_at", "networks", "now", "own",
-                 "paired", "partial", "partial_example", "ports", "quality", "reached", "sip",
-                 "started", "tls", "two_sided", "undecided", "undecided_example",
+                 "first", "forgets", "host", "ipsec", "lost", "lost_at", "missed", "networks",
+                 "now", "own", "paired", "partial", "partial_example", "ports", "quality",
+                 "reached", "sip", "started", "tls", "two_sided", "undecided", "undecided_example",
                  "unread")  # fmt: skip
 
-    def __init__(self, two_sided: bool) -> None:
+    def __init__(self, two_sided: bool, missed: Missed) -> None:
         self.two_sided = two_sided
+        self.missed = missed
         self.now = self.started = 0
         self.finished = self.forgets = False
         self.sip = [0, 0, 0]
@@ -234,10 +236,15 @@ class Captured:
             return True
         if self.host is not None and self.host.offload == HARDWARE:
             return True  # packets of an established flow bypass the kernel
-        if not self.lost_at:
+        lost_at = max(self.lost_at, self.missed.call(call))
+        if not lost_at:
             return False
         # An unseen beginning may have been lost.
-        return call.started_at - WINDOW <= self.lost_at or call.partial
+        return call.started_at - WINDOW <= lost_at or call.partial
+
+    def lost_by(self, copy: Sighting) -> int:
+        """ns; until then an answer to this message may have passed unseen; 0: none has."""
+        return max(self.lost_at, self.missed.torn(copy))
 
     def _is_proven(self, call: Call) -> bool:
         """The router has stopped a message of the call in spite of gaps."""

@@ -32,6 +32,7 @@ from algwatch.compare.lines import Lines
 from algwatch.compare.loss import Losses
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.media import Counted, Media
+from algwatch.compare.missed import Missed
 from algwatch.compare.news import News
 from algwatch.compare.observe import closed
 from algwatch.compare.other_rows import OtherRows
@@ -84,7 +85,8 @@ class Comparison:
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
         self.stray_byes = StrayByes()
-        self.captured = Captured(two_sided)
+        missed = Missed(self.mappings) if self.pairing is None else self.pairing.missed
+        self.captured = Captured(two_sided, missed)
         room = (memory or limits.memory) if two_sided else 0
         self._doubts = Doubts(self.calls, self.sides, room, self._heard)
         if self.pairing is not None:
@@ -206,9 +208,9 @@ class Comparison:
             began, ended = quality.began[side], quality.ended[side] or NEVER
             self.pairing.bound(side, began, ended)
             if began:
-                self.pairing.lost(side, began)
+                self.captured.missed.lose(side, began)
             if quality.one_way[side]:
-                self.pairing.lost(side, NEVER)
+                self.captured.missed.lose(side, NEVER)
                 self.captured.lost_at = NEVER
             self.sides[side].dialogs.since = began
             self._until[side] = self.sides[side].dialogs.until = ended
@@ -237,8 +239,7 @@ class Comparison:
         self._strays.asked_since = max(self._strays.asked_since, until)
         self.captured.lost[side] += packets
         self.captured.lost_at = max(self.captured.lost_at, until)
-        if self.pairing is not None and side != UNKNOWN:
-            self.pairing.lost(side, until)
+        self.captured.missed.lose(side, until)
 
     def finish(self) -> tuple[News, News]:
         """The capture is over: first the due, then the pending, as unknown."""
@@ -297,7 +298,7 @@ class Comparison:
             (one, lines.of(one.flow_pair).name if one.flow_pair is not None else "")
             for one in chosen
         ]
-        return [one.summary(now, line, self.captured.lost_at) for one, line in named]
+        return [one.summary(now, line, self.captured) for one, line in named]
 
     def _share_room(self, unsolicited: Unsolicited | None) -> None:
         """Give the tables their weights and the budget its keepers."""

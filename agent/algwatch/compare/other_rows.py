@@ -26,7 +26,7 @@ KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
 
 
 class OtherRows:
-    """lost: called with side, packets and ns if bytes of a stream were not captured."""
+    """lost: called with side, packets and ns if a packet was not captured whole."""
 
     def __init__(self, mappings: Mappings, lines: Lines, captured: Captured,
                  lost: Callable[[int, int, int], None]) -> None:  # fmt: skip
@@ -38,11 +38,13 @@ class OtherRows:
     def feed(self, which: int, rows: list[Seen], batch: Batch) -> None:
         """The rows without SIP of one batch of that side."""
         for row, i in rows:
-            if row[KIND] == KIND_CUT:  # not captured whole, or not at all
-                self._lost(which, not row[LENGTH], row[AT])
-            elif row[KIND] == KIND_OVERLAP:  # framing may miss messages behind it
+            if row[KIND] == KIND_CUT and row[LENGTH]:  # not captured whole
                 self._lost(which, 0, row[AT])
-                if row[LENGTH]:
+            elif row[KIND] in (KIND_CUT, KIND_OVERLAP):  # framing may miss messages behind it
+                self._captured.missed.tear(which, bytes(batch.ends[48 * i : 48 * i + 48]), row[AT])
+                if row[KIND] == KIND_CUT:
+                    self._captured.lost[which] += 1
+                elif row[LENGTH]:
                     self._overlaps(batch.sighting(which, row, i))
             elif row[KIND] in KEEPALIVES:
                 ends = bytes(batch.ends[48 * i : 48 * i + 48])

@@ -45,6 +45,7 @@ from algwatch.compare.crossing import (
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.gaps import Gaps
 from algwatch.compare.mapping import Mappings
+from algwatch.compare.missed import Missed
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.partner import choose, fallback
 from algwatch.compare.waiting import Waiting
@@ -72,7 +73,7 @@ class Pairing:
     ) -> None:
         self.mappings = mappings
         self._flow_pairs = mappings.flow_pairs
-        self._lost_at = [-WINDOW, -WINDOW]  # by side, ns: copies up to here may be missing
+        self.missed = Missed(mappings)
         # By side, ns: its capture began and ended there (compare/spans.py).
         self._began, self._ended = [-WINDOW, -WINDOW], [NEVER, NEVER]
         self.gaps = Gaps(), Gaps()  # by side
@@ -206,10 +207,6 @@ class Pairing:
             return []
         return crossings
 
-    def lost(self, side: int, at: int) -> None:
-        """Copies of that side (LAN or WAN) may be missing up to `at` (ns)."""
-        self._lost_at[side] = max(self._lost_at[side], at)
-
     def bound(self, side: int, began: int, ended: int) -> None:
         """The capture of that side (LAN or WAN) began and ended there (ns)."""
         self._began[side], self._ended[side] = began, ended
@@ -246,18 +243,18 @@ class Pairing:
             if partner is None and (
                 since <= self._began[1 - copy.side]
                 or copy.row[AT] + WINDOW >= self._ended[1 - copy.side]
-                or self._lost_at[1 - copy.side] == NEVER  # one direction was not captured
+                or self.missed.at[1 - copy.side] == NEVER  # one direction was not captured
                 or self.gaps[1 - copy.side].hides(copy)
             ):
                 self.outside.append(copy)
                 continue
             if partner is None and (
-                since <= self._lost_at[1 - copy.side]
+                since <= self.missed.copy(copy, 1 - copy.side)
                 or self.waiting.turned_away.has(copy.row, now)
                 or (self.own is not None and self.own.hides(copy))
             ):
                 continue
-            if key == BY_ORDER and since <= max(self._lost_at):
+            if key == BY_ORDER and since <= self.missed.near(copy):
                 continue  # a rival of the two may be among the missing copies
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
@@ -317,7 +314,7 @@ class Pairing:
         return partner, key
 
     def _lost_recently(self, copy: Sighting) -> bool:
-        return copy.row[AT] - WINDOW <= max(self._lost_at)
+        return copy.row[AT] - WINDOW <= self.missed.near(copy)
 
     def _between(self, lan: Sighting, wan: Sighting) -> FlowPair | None:
         """The flow pair of two copies, None if both came in, or both went out."""

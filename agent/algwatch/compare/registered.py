@@ -11,6 +11,7 @@ from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import AT, CALL
 from algwatch.compare.binding import Binding, binding, takes_off
+from algwatch.compare.captured import Captured
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange, Exchanges
 from algwatch.compare.followed import Followed
@@ -90,14 +91,14 @@ class Registered(Joined[Registration]):
             return False
         return all(r.silent for r in self.seen)
 
-    def summary(self, now: int, line: str, lost_at: int) -> RegistrationSummary:
-        """lost_at: see Captured. Over TCP nothing is sent again, so silence shows nothing."""
+    def summary(self, now: int, line: str, captured: Captured) -> RegistrationSummary:
+        """Over TCP nothing is sent again, so silence shows nothing."""
         start = min(r.started_at for r in self.seen)
         end = max(r.last_at for r in self.seen)
         status = self.near.status or self.near.transaction.taken(now)
         said, asked = self.outcome(now), self.near.request
-        if said == "unanswered" and asked is not None and asked.row[AT] <= lost_at:
-            said = "unknown" if asked.ends.proto != UDP else said
+        if said == "unanswered" and asked is not None and asked.ends.proto != UDP:
+            said = "unknown" if asked.row[AT] <= captured.lost_by(asked) else said
         made = self.exchange
         if said == "unanswered" and made is not None:
             open_ = made.half_captured or made.settled or self.may_be_answered

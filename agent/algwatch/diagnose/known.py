@@ -76,7 +76,7 @@ class Known:
             return False
         if request.ends.proto == UDP:
             return self._captured.gaps and not exchange.entered.waited_out
-        return self._captured.lost_at >= request.row[AT]
+        return self._captured.lost_by(request) >= request.row[AT]
 
     def reached(self, answer: Sighting) -> bool:
         """One side alone: a 2xx on this flow was acknowledged in spite of its private Contact."""

@@ -71,7 +71,8 @@ def _of_registration(registered: Registered, known: Known) -> Iterator[Finding]:
         return
     if not exchange.outbound or exchange.entered.unrepeated:
         return
-    if known.capture.is_late(request.row[AT]) or known.capture.lost_at >= request.row[AT]:
+    at = request.row[AT]
+    if known.capture.is_late(at) or known.capture.lost_by(request) >= at:
         return
     rewritten = line.seen.get(REWRITTEN)
     kind, what = dropped_for(Message(request.payload))

@@ -11,7 +11,8 @@ What it sees
 Why it breaks calls
     It does not. But an unseen message may be among the lost packets. So no message or call of this
     time is called missing, and nobody is blamed for it: seen messages count, unseen ones are
-    unknown.
+    unknown. Bytes missing in a TCP stream hide messages of its own connection alone, because
+    anybody can send segments that look so.
 
 What else looks the same
     Nothing: the kernel counts. Loss on the line is no loss in the capture. Single UDP packets
@@ -52,7 +53,8 @@ def check(_: None, known: Known) -> Iterator[Finding]:
     capture = known.capture
     for side, count in enumerate(capture.lost):
         if count:
-            yield _lost(side, count, capture.breaks[side], capture.lost_at)
+            until = max(capture.lost_at, capture.missed.torn_at)
+            yield _lost(side, count, capture.breaks[side], until)
     for side in (LAN, WAN):
         if capture.quality is None:
             continue
@@ -94,16 +96,17 @@ def _gaps(side: int, gaps: Gaps, example: Sighting) -> Finding:
 def _lost(side: int, count: int, gaps: int, until: int) -> Finding:
     dropped, name = count - gaps, SIDE_NAMES[side]
     what = f"{dropped} packets found no room in the ring"
-    step = RING
+    calls, step = "calls of that time", RING
     if not dropped:
+        calls = "calls over those connections"
         what = f"TCP goes on {times(gaps)} behind bytes that were not captured"
         step = GAPS
     of = f" of the {name.upper()}" if side in (LAN, WAN) else ""
     least = 10 ** (len(str(count)) - 1)  # said again at ten times as much, not each second
     return RULE.finding(
         "unknown", "none",
-        f"The capture{of} lost packets, {least} or more so far: of calls of that time nothing is "
-        "called missing that was not seen.",
+        f"The capture{of} lost packets, {least} or more so far: of {calls} nothing is called "
+        "missing that was not seen.",
         [Evidence(name, until / 1e9, what, "all are captured", b"")],
         f"capture/{name}", next_step=step,
     )  # fmt: skip

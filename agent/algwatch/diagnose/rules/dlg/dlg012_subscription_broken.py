@@ -253,7 +253,8 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     wan, lan = one.sides[WAN], one.sides[LAN]
     if not one.two_sided or wan is None or lan is None or not one.outbound:
         return Reading("unknown", cause.UNKNOWN, "none is on this side of the router")
-    if known.capture.lost_at or known.capture.is_late(wan.accepted_at or lan.started_at):
+    lost = wan.request is not None and known.capture.lost_by(wan.request)
+    if lost or known.capture.is_late(wan.accepted_at or lan.started_at):
         return Reading("unknown", cause.UNKNOWN, "not all of it was captured")
     shown, wrote = _contact(wan.request), _contact(lan.request)
     if wan.notify is None:

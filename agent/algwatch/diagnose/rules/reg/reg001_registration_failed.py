@@ -135,7 +135,7 @@ def _harm(reading: Reading, doubted: bool) -> str:
 
 def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
     agreed = registered.binding
-    if agreed is None or known.capture.lost_at >= agreed.at:
+    if agreed is None or known.capture.lost_by(agreed.near.asked) >= agreed.at:
         return
     granted, since = (agreed.until - agreed.at) // SECOND, (known.now - agreed.at) // SECOND
     yield RULE.finding(
@@ -153,7 +153,7 @@ def _stopped(registered: Registered, known: Known) -> Iterator[Finding]:
 def _lapsed(registered: Registered, known: Known) -> Iterator[Finding]:
     """The phone registers later than the granted time allows, again and again."""
     agreed = registered.binding
-    if agreed is None or known.capture.lost_at or known.capture.gaps:
+    if agreed is None or known.capture.lost_by(agreed.near.asked) or known.capture.gaps:
         return  # a REGISTER between the two may not have been captured
     if (agreed.far or agreed.near) is not agreed.near:
         return  # REG003, if the router changed the time

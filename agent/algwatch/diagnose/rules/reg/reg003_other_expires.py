@@ -74,7 +74,8 @@ def _accepted(registered: Registered, known: Known) -> Iterator[Finding]:
     reads = near.seconds if near.seconds >= 0 else near.wanted
     harm = "none"
     if 0 <= far.seconds < reads:
-        harm = "observed" if registered.lapsed and not known.capture.lost_at else "latent"
+        lost = known.capture.lost_by(near.asked)
+        harm = "observed" if registered.lapsed and not lost else "latent"
     so = ""
     if harm == "observed":
         so = "; the phone registered again after the granted time was over"

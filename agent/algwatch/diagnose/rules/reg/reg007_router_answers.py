@@ -53,7 +53,9 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     t = known.transaction(copy)
     if t is None or t.request is None or t.unsolicited or not t.unpaired:
         return
-    if t.request.destination != copy.source or known.capture.lost_at >= t.request.row[AT]:
+    if t.request.destination != copy.source:
+        return
+    if known.capture.lost_by(t.request) >= t.request.row[AT]:
         return
     mapping = known.mapping(copy.source, copy.destination)
     if mapping is None:

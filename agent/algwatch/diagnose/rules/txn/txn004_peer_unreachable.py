@@ -51,7 +51,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     asked, request, t = exchange.asked, exchange.request, exchange.entered
     if asked is None or request is None or not asked.answered or not asked.outages:
         return
-    lost_at = known.capture.lost_at
+    lost_at = known.capture.lost_by(request)
     if lost_at and lost_at >= asked.down_at:
         return  # the responses may not have been captured
     end = f"{quote.somebody(to_text(Message(request.payload).to.uri))} ({_host(exchange)})"
