@@ -114,7 +114,8 @@ def test_ipv6_fragments_come_out_as_one_message() -> None:
     assert line.rows[0][12] & layout.ROW_IPV6
 
 
-def test_of_overlapping_fragments_the_first_counts_and_the_other_is_a_conflict() -> None:
+def test_overlapping_fragments_of_other_bytes_make_no_message() -> None:
+    """Some stacks keep the first bytes, others the second ones."""
     message = invite("overlap", b"z" * 1000)
     data = udp(message)
     evil = bytearray(data[800:])
@@ -123,7 +124,19 @@ def test_of_overlapping_fragments_the_first_counts_and_the_other_is_a_conflict()
         ipv4(data[:808], offset=0, more=True),
         ipv4(bytes(evil), offset=800),
     )
-    assert line.whole == [message]
+    assert not line.whole
+    assert line.reassembler.conflicts == 1
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["first", "last"])
+def test_a_fragment_that_contradicts_a_whole_message_makes_another(which: int) -> None:
+    """Once: the two contradict each other, and more of them say no more."""
+    message = invite("overlap", b"z" * 1000)
+    true = fragments(udp(message), 800)
+    forged = fragments(udp(message.replace(b"bob@", b"eve@").replace(b"zzz", b"eee")), 800)
+    line = Line().send(*true)
+    line.send(forged[which], true[which], forged[1 - which])
+    assert len(line.whole) == 2 and line.whole[0] == message != line.whole[1]
     assert line.reassembler.conflicts == 1
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from algwatch.base.native import layout
 from algwatch.base.packet import Batch
 from algwatch.base.typed import Any
+from algwatch.capture.offsets import TCP
 
 PORTS_AT = 40  # in a row's ends: ports, capture point, protocol, IP version from here on
 SIP, FRAGMENT, SEGMENT = layout.KIND_SIP, layout.KIND_FRAGMENT, layout.KIND_SEGMENT
@@ -69,6 +70,33 @@ def make(made: Made, packet: Piece, *payload: bytes) -> None:
     if size <= 65535 - 20:  # the limit of an IPv4 header
         header = packet.header(size)
         made.append((packet, len(header) + size, (header, *payload)))
+
+
+def segment_of(packet: Piece, whole: bytes) -> tuple[Piece, int, bytes] | None:
+    """The TCP segment of a whole datagram, its sequence number and its data; None without data.
+    Fragments have no ports of their own."""
+    text = whole[(whole[12] >> 4) * 4 :] if len(whole) >= 20 else b""
+    if not text:
+        return None
+    ends = _ends(packet, whole)
+    (seq,) = struct.unpack_from("!I", whole, 4)
+    raw = layout.ENDS.pack(*ends)
+    key = raw[:32] + raw[PORTS_AT:] + packet.key[-2:]
+    return Piece(packet.index, packet.row, ends, key), seq, text
+
+
+def torn(packet: Piece, whole: bytes) -> tuple[tuple[Any, ...], tuple[Any, ...], memoryview]:
+    """Row, ends and bytes of a datagram with fragments that contradict each other."""
+    row = packet.row
+    way = row[12] & (layout.ROW_OUTGOING | layout.ROW_DIRECTED)
+    way |= layout.ROW_TCP if packet.ends[7] == TCP else 0
+    made = (row[0], 0, 0, 0, row[4], 0, 0, 0, 0, len(whole), 0, 0, way, layout.KIND_OVERLAP, 0, 0)
+    return (*made, row[16]), _ends(packet, whole), memoryview(whole)
+
+
+def _ends(packet: Piece, whole: bytes) -> tuple[Any, ...]:
+    ports = struct.unpack_from("!HH", whole) if len(whole) >= 4 else (0, 0)
+    return (*packet.ends[:4], *ports, *packet.ends[6:])
 
 
 def parts(batch: Batch) -> Iterator[tuple[int, int]]:

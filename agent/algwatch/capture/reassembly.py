@@ -16,7 +16,7 @@ from algwatch.base.packet import Batch
 from algwatch.capture.batches import Loose
 from algwatch.capture.filter import RAW
 from algwatch.capture.flows import CLIENT, FLOW_SECONDS, NONE, Flows, Mark, WebSockets, is_upgrade
-from algwatch.capture.fragments import MOST_PARTS, Datagram
+from algwatch.capture.fragments import MOST_PARTS, Datagram, Recent
 from algwatch.capture.offsets import TCP, fragment_offset, segment_offset
 from algwatch.capture.pieces import (
     FRAGMENT,
@@ -30,6 +30,8 @@ from algwatch.capture.pieces import (
     make,
     parts,
     piece_of,
+    segment_of,
+    torn,
 )
 from algwatch.capture.rebuilt import Rebuilt, messages
 from algwatch.capture.stream import (
@@ -81,6 +83,7 @@ class Reassembler:
         # The last sight of each flow, ns, and the place read up to: the sequence number behind the
         # last whole message.
         self._flows = Flows(FLOW_SECONDS)
+        self._recent = Recent()
         self._websockets = WebSockets()
         self._made: Made = []
         self._tunnels: Made = []  # their inner packets may be parts themselves
@@ -288,10 +291,14 @@ class Reassembler:
         if place is None:
             return
         ident, offset, more = place
-        key = (
-            b"f" + packet.key[:32] + packet.key[36:] + ident.to_bytes(4)
-        )  # ports have first ones only
+        # Ports have first ones only.
+        key = b"f" + packet.key[:32] + packet.key[36:] + ident.to_bytes(4)
         self._give_up_old(key, packet.row[0])
+        if (again := self._recent.again(key, packet.row[0], offset, data, more)) is not None:
+            if again and packet.ends[7] == UDP:
+                make(self._made, packet, again)
+            self.conflicts += bool(again)
+            return
         datagram = self._pending.get(key)
         if not isinstance(datagram, Datagram):
             datagram = self._pending[key] = Datagram(packet.row[0])
@@ -308,22 +315,18 @@ class Reassembler:
             self._make_room()
             return
         self._drop(key)
-        if packet.ends[7] == UDP:
+        self._recent.keep(key, datagram, packet.row[0])
+        if datagram.is_torn:
+            self._opened.append((self._index, *torn(packet, whole)))
+        elif packet.ends[7] == UDP:
             make(self._made, packet, whole)
         elif packet.ends[7] != TCP:  # a tunnel, or IPv6 extension headers
             if self._live:
                 self._rebuilt.refused += 1
             else:
                 make(self._tunnels, packet, whole)
-        elif len(whole) >= 20:
-            sport, dport, seq = struct.unpack_from("!HHI", whole)
-            text = whole[(whole[12] >> 4) * 4 :]
-            if text:  # a fragment has no ports of its own
-                ends = (*packet.ends[:4], sport, dport, *packet.ends[6:])
-                raw = layout.ENDS.pack(*ends)
-                key = raw[:32] + raw[PORTS_AT:] + packet.key[-2:]
-                packet = Piece(packet.index, packet.row, ends, key)
-                self._segment(packet, seq, text, False)
+        elif (found := segment_of(packet, whole)) is not None:
+            self._segment(*found, False)
 
     def _segment(self, packet: Piece, seq: int, data: bytes, starts: bool) -> None:
         if is_upgrade(data):

@@ -2,8 +2,8 @@
 """Missed: moments up to which packets may have passed without being captured.
 
 A TCP stream that goes on behind missing bytes, or repeats them with other content, hides messages
-of its own connection alone. Anybody can send such segments, to nobody and at any time: they must
-not excuse what is missing elsewhere.
+of its own connection alone, and so do IP fragments that contradict each other. Anybody can send
+them, to nobody and at any time: they must not excuse what is missing elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from algwatch.compare.mapping import Mappings
 from algwatch.sip.timers import WINDOW
 
 MOST = 32  # connections remembered
-TCP = 6
 
 
 class Missed:
@@ -28,16 +27,17 @@ class Missed:
         self.at = [-WINDOW] * 3
         self.torn_at = 0
         self._mappings = mappings
-        self._torn: Table[tuple[int, bytes], int] = Table(MOST)  # by side and connection
+        # By side, protocol and connection.
+        self._torn: Table[tuple[int, int, bytes], int] = Table(MOST)
 
     def lose(self, side: int, at: int) -> None:
         """Packets of that side may be missing up to `at` (ns)."""
         self.at[side] = max(self.at[side], at)
 
     def tear(self, side: int, ends: bytes, at: int) -> None:
-        """Bytes of this TCP connection were missed (ends: aw_ends; at: ns)."""
+        """Bytes of this connection were missed (ends: aw_ends; at: ns)."""
         self.torn_at = at
-        self._torn.add((side, _both(*_endpoints(ends))), at)
+        self._torn.add((side, ends[46], _both(*_endpoints(ends))), at)
 
     def copy(self, copy: Sighting, side: int) -> int:
         """ns; until then this message, or its other copy, may have passed on that side unseen."""
@@ -69,18 +69,18 @@ class Missed:
 
     def _of(self, ends: bytes, seen: int, side: int) -> int:
         """ns, of a connection with these ends on the side where it was seen; 0: none is torn."""
-        if not self._torn or ends[46] != TCP:
+        if not self._torn:
             return 0
         one, two = _endpoints(ends)
         other = _both(one, two)
         if seen != side:
             other = self._beyond(one, two, seen) or self._beyond(two, one, seen)
         at = 0
-        for (torn, both), when in self._torn.items():
+        for (torn, protocol, both), when in self._torn.items():
             same = both == other if other else one in (both[:18], both[18:]) or two in (
                 both[:18], both[18:]
             )  # fmt: skip
-            if torn == side and same:
+            if torn == side and protocol == ends[46] and same:
                 at = max(at, when)
         return at
 

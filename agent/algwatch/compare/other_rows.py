@@ -10,11 +10,10 @@ from algwatch.base.native.layout import (
     KIND_KEEPALIVE,
     KIND_OVERLAP,
     KIND_STUN,
-    ROW_DIRECTED,
-    ROW_OUTGOING,
+    ROW_TCP,
 )
 from algwatch.base.packet import LAN, WAN, Batch
-from algwatch.base.sighting import AT, BITS, KIND, LENGTH, Sighting
+from algwatch.base.sighting import AT, BITS, KIND, LENGTH, Sighting, came_in
 from algwatch.compare.captured import Captured
 from algwatch.compare.line import OVERLAPS, SPOILED
 from algwatch.compare.lines import Lines
@@ -56,24 +55,31 @@ class OtherRows:
                     self._lines.stun.add(ends[:16], None)
 
     def _overlaps(self, copy: Sighting) -> None:
-        """TCP bytes came again with other content: note it on their line, unless they came so to
-        the router."""
+        """Bytes came again with other content. In TCP note it on their line, unless they came so to
+        the router. Else the two contradict each other."""
         host, far = copy.packed_ends[:16], copy.packed_ends[16:32]
+        forged = copy.side == LAN or not copy.row[BITS] & ROW_TCP
         if copy.side == WAN:
             sent = self._mappings.of(copy.source, copy.destination)
-            came_in = copy.row[BITS] & (ROW_DIRECTED | ROW_OUTGOING) == ROW_DIRECTED
+            if sent is None:
+                if self._mappings.of(copy.destination, copy.source) is not None:
+                    self._captured.contest(1, copy)
+                return
+            host = sent.inside[:16]
             # Without a LAN capture, the bytes may have come so to the router.
             beside = self._captured.began < copy.row[AT] and not self._captured.is_late(
                 copy.row[AT]
             )
-            if sent is None or came_in or not beside:
-                return
-            host = sent.inside[:16]
+            forged = forged or came_in(copy) or not beside
         line = self._lines.find(host, far)
         if line is None:
+            if self._lines.has(far, host):
+                self._captured.contest(1, copy)
             return
         before = line.seen.get(OVERLAPS)
-        if copy.side == LAN:
-            line.observe(OVERLAPS, copy)
+        if forged:
+            self._captured.contest(1, copy)
+            if copy.side == LAN and copy.row[BITS] & ROW_TCP:
+                line.observe(OVERLAPS, copy)
         elif before is None or copy.row[AT] - before.last_at > SECOND:
             line.observe(SPOILED, copy)

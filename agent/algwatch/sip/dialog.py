@@ -9,7 +9,7 @@ from algwatch.base.sighting import AT, BITS, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, 
 from algwatch.sip.denied import NOBODY, Denied
 from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
-from algwatch.sip.timers import SECOND
+from algwatch.sip.timers import SECOND, WINDOW
 from algwatch.sip.transaction import Transaction
 
 # Faults of an ACK that still acknowledges its 2xx.
@@ -297,6 +297,8 @@ class DialogSet:
         was, row, other = first.row, copy.row, first.packed_ends[16:32]
         if was[TXN] == row[TXN]:
             if was[FLOW] == row[FLOW]:
+                if abs(row[AT] - was[AT]) < WINDOW:  # nobody sends it again so soon
+                    self.request = copy
                 return
         elif sent and other not in (copy.packed_ends[:16], copy.packed_ends[16:32]):
             return
