@@ -152,6 +152,21 @@ def _asks(side: int, method: str, late: int) -> Callable[[Attacked], None]:
     return forge
 
 
+def _answers_the_phone(status: int, late: int, beside: int = 0) -> Callable[[Attacked], None]:
+    """A LAN host answers the phone in the provider's name, at the very port of its INVITE or at
+    one beside it."""
+
+    def forge(attacked: Attacked) -> None:
+        asked = _first(attacked, LAN, b"INVITE")
+        if asked is not None:
+            own, port, far, far_port = ends_of(asked[1])
+            made = answer(status, payload_of(asked), to_tag="forged", contact="<sip:x@192.0.2.9>")
+            data = frame(made, far, far_port, own, port + beside, 59, 0x7003)
+            attacked.forged[LAN].append((asked[0] + late * MS, data))
+
+    return forge
+
+
 FORGERIES = {
     **{f"{status}-{late}": _responds(LAN, b"INVITE", status, late)
        for status in (180, 200, 403, 487) for late in (5, 100, 1500)},
@@ -183,6 +198,29 @@ def _played(make: Callable[[], House], live: bool,
     if forge is not None:
         forge(attacked)
     return attacked.judged(live)[1]
+
+
+@pytest.mark.parametrize("make", [silent, swallowed, beyond])
+def test_an_answer_that_came_in_beside_the_phone_is_not_the_routers(
+    make: Callable[[], House],
+) -> None:
+    """Only a ring knows that it came in: in a file it is the answer."""
+    truth = _told(_played(make, True))
+    for status in (200, 486):
+        for late in (100, 1500):
+            assert _told(_played(make, True, _answers_the_phone(status, late))) == truth
+
+
+@BOTH
+@pytest.mark.parametrize("make", [silent, swallowed, beyond, works])
+def test_an_answer_at_another_port_of_the_phone_is_not_the_routers(
+    live: bool, make: Callable[[], House]
+) -> None:
+    truth = _told(_played(make, live))
+    for status in (180, 200, 486):
+        for late in (100, 1500):
+            forge = _answers_the_phone(status, late, beside=19)
+            assert _told(_played(make, live, forge)) == truth, (status, late)
 
 
 @BOTH

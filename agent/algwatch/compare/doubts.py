@@ -238,7 +238,9 @@ def _is_inbound(t: Transaction, call: Call | None, side: int) -> bool | None:
     """True if the request went into the LAN; None: not known."""
     if t.request is not None:
         return bool(t.copy) == (side == LAN)
-    if call is None or call.inbound is None:
+    if call is None:
         return None
+    if call.inbound is None:  # an INVITE on one side alone came in there
+        return side == WAN if call.sides[1 - side] is None else None
     s = call.sides[side]
     return call.inbound == (s is None or t.from_tag == s.caller_tag)
