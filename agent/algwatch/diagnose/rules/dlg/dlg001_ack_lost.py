@@ -48,6 +48,7 @@ from algwatch.diagnose import (
     no_contact,
     odd_ack,
     other_port,
+    other_server,
     other_transport,
     renamed,
     retargeted,
@@ -308,6 +309,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
     routed = routed or other_transport.reading(call, how) or other_port.reading(call, how)
+    routed = routed or other_server.ack_elsewhere(call, how)
     if routed is not None:
         return routed
     lan = call.dialog(LAN)
