@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.compare.outcome import ack_of
+from algwatch.compare.outcome import REPEATS, ack_of
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import (
     cause,
@@ -160,7 +160,7 @@ def reading_of(call: Call, known: Known) -> Reading:
 def _reading_of(call: Call, known: Known) -> Reading:
     how = lost.lost_ack(call, known)
     assert how is not None
-    reading = _misrouted(call, how, known) or READINGS[how.how]
+    reading = _misrouted(call, how, known) or _acknowledged_once(call, how) or READINGS[how.how]
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
@@ -171,6 +171,19 @@ def _reading_of(call: Call, known: Known) -> Reading:
             where = odd_ack.place(call, how.dialog)
             return Reading(where, cause.of_place(where), "the only ACK has another number")
     return reading
+
+
+def _acknowledged_once(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK lost beyond, and a phone that owes one to each 2xx (RFC 3261 section 13.2.2.4) and
+    sent no other: one lost packet ended the call."""
+    lan = call.dialog(LAN)
+    if how.how != lost.BEYOND or lan is None or lan.repeats <= REPEATS:
+        return None
+    if not lan.acked_at or lan.acked_last != lan.acked_at or not lan.repeated_since(lan.acked_at):
+        return None
+    usual = READINGS[how.how]
+    what = f"{usual.what}, which the phone acknowledged only once"
+    return Reading(usual.where, usual.cause, what)
 
 
 def _key(call: Call, d: Dialog) -> str:
