@@ -188,7 +188,7 @@ class Counted:
         several phones answered."""
         shown = self.shown(now)
         answered = 0
-        if not shown or call.partial or call.unsolicited:
+        if not shown or call.unsolicited:
             return None
         until = now
         for s in call.seen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import CSEQ
 from algwatch.compare.ack import (
     dropped,
     ended_unacknowledged,
@@ -128,12 +129,22 @@ def _unanswered(call: Call, seen: list[DialogSet]) -> str:
         if s.cancelled_at or s.rejected == 487:
             return "cancelled"
         if s.rejected:
-            said = "rejected"
+            if not _asks_again(caller, s):
+                said = "rejected"
         elif s.timed_out and said != "rejected":
             said = "unanswered"
         elif said == "unknown" and s.invite is not None and s.invite.provisional_at:
             said = "ongoing"
     return said
+
+
+def _asks_again(caller: DialogSet | None, s: DialogSet) -> bool:
+    """The caller got the refusal that s shows, and its next INVITE is only on its own side: the end
+    of that one is the end of the call."""
+    if caller is None or caller is s or caller.rejected:
+        return False
+    now, before = caller.request, s.request
+    return now is not None and before is not None and now.row[CSEQ] > before.row[CSEQ]
 
 
 def is_unfollowed(call: Call, now: int) -> bool:

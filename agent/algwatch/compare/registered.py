@@ -34,9 +34,11 @@ class Registered(Joined[Registration]):
     latest accepted one; oddity: of it, as last reported; lapsed: the phone came after the end of
     the granted time before; lapses: so often in a row, and late by a tenth of it; stopped: ns, the
     phone missed this time to register again, and others did not; 0: not so. lan_ended: ns, the end
-    of the LAN capture."""
+    of the LAN capture. anew: the phone gave its unanswered REGISTER up, and was accepted with
+    another Call-ID soon after."""
 
     __slots__ = (
+        "anew",
         "aor",
         "binding",
         "call_id",
@@ -56,7 +58,7 @@ class Registered(Joined[Registration]):
         self.exchange: Exchange | None = None
         self.binding: Binding | None = None
         self.oddity: tuple[object, ...] = ()
-        self.lapsed = self.doubted = False
+        self.lapsed = self.doubted = self.anew = False
         self.stopped = self.lapses = 0
         self.lan_ended = NEVER
 
@@ -101,7 +103,7 @@ class Registered(Joined[Registration]):
             said = "unknown" if asked.row[AT] <= captured.lost_by(asked) else said
         made = self.exchange
         if said == "unanswered" and made is not None:
-            open_ = made.half_captured or made.settled or self.may_be_answered
+            open_ = made.half_captured or made.settled or self.may_be_answered or self.anew
             said = "unknown" if open_ else said
         return RegistrationSummary(
             self.call_id, self.aor, said, status, start / 1e9, end / 1e9, line,
@@ -201,6 +203,7 @@ class Registrations(Followed[Registered]):
         sure = one.doubted and outcome == "unanswered" and not doubted
         if outcome not in (one.said, "unknown") or oddity != one.oddity or sure:
             one.said, one.oddity, one.doubted = outcome, oddity, doubted
+            one.anew = outcome == "unanswered" and self._came_anew(one)
             one.exchange = self._failed(one)
             found.append(one)
 
@@ -228,6 +231,25 @@ class Registrations(Followed[Registered]):
         if one.lapses == LAPSES:
             return (*made.oddity, one.lapses)
         return (*made.oddity, near.hasty >= INSISTS, one.lapsed) if made.oddity else ()
+
+    def _came_anew(self, one: Registered) -> bool:
+        """Its phone was accepted for the same address of record with another Call-ID, before Timer
+        F of its latest REGISTER was over."""
+        asked = one.near.request
+        if asked is None:
+            return False
+        sent = asked.row[AT]
+        for other in self.all():
+            agreed = other.binding
+            if other is one or other.aor != one.aor or agreed is None:
+                continue
+            if self.two_sided and not other.paired:
+                continue
+            same_phone = agreed.near.asked.packed_ends[:16] == asked.packed_ends[:16]
+            soon = sent < other.near.accepted_at <= sent + TIMER_F
+            if same_phone and soon and agreed.until > agreed.at:
+                return True
+        return False
 
     def _failed(self, one: Registered) -> Exchange | None:
         near = one.near

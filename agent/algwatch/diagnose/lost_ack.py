@@ -18,6 +18,7 @@ from algwatch.diagnose import retargeted
 from algwatch.diagnose.known import Known
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import parsed
+from algwatch.sip.target import remote_target
 from algwatch.sip.timers import ACK_WAIT, SECOND, TIMER_B, WINDOW
 
 NOT_SENT = "not-sent"  # the caller in the LAN never sent it
@@ -109,6 +110,8 @@ def _reading(call: Call, now: int) -> LostAck | None:
     d = s.current if s is not None else None
     if s is None or d is None or not d.answered_at or d.answer is None:
         return None
+    if 0 < d.bye_at < d.answered_at and d.ended_at and not d.both_ended:
+        return None  # a user had hung up before this 2xx, so its ACK keeps no call (RFC 5407 B)
     if d.answers == 1 and not ack.ended_unacknowledged(d):
         return None  # the 2xx was not repeated: the ACK is neither missing nor ignored
     ignored = ack_ignored(call, now)
@@ -262,6 +265,10 @@ def ack_past_proxy(call: Call, lost: LostAck) -> Sighting | None:
         direct = same_caller and not address.is_unroutable(ends.dst)
         if retargeted.by_contact(call, d.ack) is not None:
             return None  # this router sent it there, not the proxy
+        target = remote_target(answer)
+        host = target.host.strip("[]") if target is not None else ""
+        if address.is_literal(host) and address.canonical(host) != ends.dst:
+            return None  # not to its callee: its sender looked another server up
         own = answer.vias[0].received if answer.vias else ""
         if ends.dst in (ends.src, own):
             return None  # back to the caller: no far end wrote such a Contact

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.deadlines import NEVER
-from algwatch.base.packet import LAN, SIDE_NAMES, WAN
+from algwatch.base.packet import LAN, SIDE_NAMES, UNKNOWN, WAN
 from algwatch.compare.media import ALIVE, DEAD, Media, Way
 from algwatch.diagnose.known import Known
 from algwatch.sip.timers import SECOND
@@ -69,6 +69,28 @@ def dead(media: Media, known: Known) -> list[Dead]:
     if media.call.two_sided:
         return _dead_on_two(media, known)
     return _dead_on_one(media)
+
+
+def one_way(media: Media, known: Known) -> tuple[bool, int, int] | None:
+    """For a call whose INVITE was not captured on every side: RTP came for long to an end that is
+    to send and receive, and none went back to its source, on no side. An answer to an offer for one
+    direction would say so (RFC 3264 section 6.1). Returns the direction without RTP, to the caller
+    or not, a side, and the number of packets the other way."""
+    call = media.call
+    if not call.partial_anywhere or call.contested or media.tracked:
+        return None
+    if known.capture.lost_at or known.capture.gaps:
+        return None
+    ends = [(side, caller, end) for side in (LAN, WAN, UNKNOWN) for caller in (True, False)
+            if (end := media.end(side, caller)) is not None]  # fmt: skip
+    if not all(end.audible and not end.now.ice for _, _, end in ends):
+        return None
+    for side, caller, _ in ends:
+        way = media.to(side, caller)
+        back = any(media.to(other, not caller).packets for other in (LAN, WAN, UNKNOWN))
+        if side in media.shown and media.is_alive(way) and not back:
+            return not caller, side, way.packets
+    return None
 
 
 def _is_silent(media: Media, *ways: Way) -> bool:

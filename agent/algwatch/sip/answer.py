@@ -18,8 +18,8 @@ from algwatch.sip.transaction import ORPHAN, Transaction
 # A refusal seen three times has waited T1 + 2*T1 = 1.5 s for its ACK.
 UNHEARD = 2
 MOST_DIALOGS = 8  # of one Call-ID on one side
-# To a re-INVITE: its sender tries again (sections 14.1, 22.2), took it back, or a person declined.
-_GOES_ON = (*CHALLENGES, 486, 487, 491, 600, 603)
+# To a re-INVITE: its sender tries again (section 22.2), took it back, or a person declined.
+_GOES_ON = (*CHALLENGES, 486, 487, 600, 603)
 
 
 def answered(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,

@@ -33,11 +33,12 @@ class Registration:
     silent: Timer F of the latest one has passed; missed: REGISTERs in a row without any response.
     accepted_at: ns, the latest 2xx. rounds:
     challenges since the last 2xx, silence or other refusal; brief: other refusals in RETRIED since
-    the last 2xx. hasty: REGISTERs in a row within HASTY of a 2xx. waited: ns, from the latest
+    the last 2xx. roams: the latest of several challenges in a row is of another host than the one
+    before. hasty: REGISTERs in a row within HASTY of a 2xx. waited: ns, from the latest
     challenge to the next REGISTER. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
 
-    __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "missed", "rounds",
-                 "side", "silent", "started_at", "status", "transaction", "unsolicited",
+    __slots__ = ("accepted_at", "brief", "call", "failed", "hasty", "last_at", "missed", "roams",
+                 "rounds", "side", "silent", "started_at", "status", "transaction", "unsolicited",
                  "waited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
@@ -48,7 +49,7 @@ class Registration:
         self.failed: Transaction | None = None
         self.status = self.rounds = self.brief = self.accepted_at = self.hasty = 0
         self.waited = self.missed = 0
-        self.silent = False
+        self.silent = self.roams = False
         self.unsolicited = transaction.unsolicited
 
     @property
@@ -108,6 +109,8 @@ class Registrations:
         unseen = code == ORPHAN and 200 <= row[STATUS] < 300 and t.cseq > r.transaction.cseq
         if code == FINAL or unseen:
             if row[STATUS] >= 300:
+                if r.rounds:
+                    r.roams = _other_host(r.failed, t)
                 r.failed = t
             self._answered(r, row)
         elif code == NOT_HEARD:
@@ -145,3 +148,9 @@ class Registrations:
     def forget(self, r: Registration) -> None:
         if self.table.get(r.call) is r:
             del self.table[r.call]
+
+
+def _other_host(before: Transaction | None, now: Transaction) -> bool:
+    """The requests of both went to different hosts."""
+    one, two = before.request if before is not None else None, now.request
+    return one is not None and two is not None and one.packed_ends[16:32] != two.packed_ends[16:32]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of captures that do not show where the phone listens, or that its INVITE came before
-its 2xx: neither is the fault of the phone."""
+"""Golden cases of captures that do not show where the phone listens, that its INVITE came before
+its 2xx, or what it offered: none is the fault of the phone."""
 
 from __future__ import annotations
 
-from craft import LADDER_2XX, LADDER_INVITE, House, Incoming, Outgoing, register
+from craft import LADDER_2XX, LADDER_INVITE, House, Incoming, Outgoing, register, sdp
 
-from cases.case import case
+from cases.case import ALG, DLG, case
+from cases.sdp import FAR, PORT, Audio, called, ways
 
 
 @case("txn006-begun-late", [("TXN006", "router", "observed"), ("DLG001", "router", "observed")],
@@ -44,3 +45,47 @@ def _() -> House:
     house.lan += other.lan
     house.wan += other.wan
     return house
+
+
+def _talks(answer: str = "sendrecv", heard: bool = False, wan: bool = False) -> House:
+    """A call whose INVITE came before the captures, or (wan) before that of the LAN. answer: what
+    the far end is to do; heard: its RTP comes."""
+    house = House()
+    call = called(house, 0, answer=ways(sdp(house.provider, FAR), answer))
+    audio = Audio(house, PORT)
+    audio.out(3, 20)
+    if heard:
+        audio.into(3, 20)
+    call.bye(20)
+    house.lan.sort()
+    house.wan.sort()
+    del house.lan[0]
+    if not wan:
+        del house.wan[0]
+    return house
+
+
+@case("sdp003-begun-late", [("SDP003", "unknown", "latent")], [*DLG, *ALG], state="cannot-tell")
+def _() -> House:
+    """The captures lack the INVITE. The far end is to send and receive, RTP goes there and none
+    comes back: no all-clear, and no place."""
+    return _talks()
+
+
+@case("sdp003-lan-begun-late", [("SDP003", "unknown", "latent")], [*DLG, *ALG],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The same, and only the LAN capture lacks the INVITE."""
+    return _talks(wan=True)
+
+
+@case("sdp003-near-miss-begun-late-and-heard", must_not=["SDP003", *DLG, *ALG])
+def _() -> House:
+    """The captures lack the INVITE, and RTP goes both ways."""
+    return _talks(heard=True)
+
+
+@case("sdp003-near-miss-begun-late-on-hold", must_not=["SDP003", *DLG, *ALG])
+def _() -> House:
+    """The captures lack the INVITE, and the far end is not to send."""
+    return _talks("recvonly")

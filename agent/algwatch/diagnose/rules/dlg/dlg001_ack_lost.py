@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
-from algwatch.compare.outcome import ack_of
+from algwatch.compare.outcome import REPEATS, ack_of
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import (
     cause,
@@ -48,6 +48,7 @@ from algwatch.diagnose import (
     no_contact,
     odd_ack,
     other_port,
+    other_server,
     other_transport,
     renamed,
     retargeted,
@@ -159,7 +160,7 @@ def reading_of(call: Call, known: Known) -> Reading:
 def _reading_of(call: Call, known: Known) -> Reading:
     how = lost.lost_ack(call, known)
     assert how is not None
-    reading = _misrouted(call, how, known) or READINGS[how.how]
+    reading = _misrouted(call, how, known) or _acknowledged_once(call, how) or READINGS[how.how]
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
@@ -170,6 +171,19 @@ def _reading_of(call: Call, known: Known) -> Reading:
             where = odd_ack.place(call, how.dialog)
             return Reading(where, cause.of_place(where), "the only ACK has another number")
     return reading
+
+
+def _acknowledged_once(call: Call, how: lost.LostAck) -> Reading | None:
+    """For an ACK lost beyond, and a phone that owes one to each 2xx (RFC 3261 section 13.2.2.4) and
+    sent no other: one lost packet ended the call."""
+    lan = call.dialog(LAN)
+    if how.how != lost.BEYOND or lan is None or lan.repeats <= REPEATS:
+        return None
+    if not lan.acked_at or lan.acked_last != lan.acked_at or not lan.repeated_since(lan.acked_at):
+        return None
+    usual = READINGS[how.how]
+    what = f"{usual.what}, which the phone acknowledged only once"
+    return Reading(usual.where, usual.cause, what)
 
 
 def _key(call: Call, d: Dialog) -> str:
@@ -308,6 +322,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
     routed = routed or other_transport.reading(call, how) or other_port.reading(call, how)
+    routed = routed or other_server.ack_elsewhere(call, how)
     if routed is not None:
         return routed
     lan = call.dialog(LAN)

@@ -4,7 +4,7 @@
 What it sees
     The INVITE came through a proxy that did not record itself in the route set (no Record-Route).
     The ACK comes straight from another host, unknown to the NAT mapping of this router, and goes no
-    further; or it goes straight to another host, and the 2xx keeps coming through the proxy.
+    further; or it goes straight to the Contact of the 2xx, which keeps coming through the proxy.
 
 Why it breaks calls
     A NAT or firewall lets in answers to earlier packets. It knows the proxy's address, not the
@@ -12,7 +12,8 @@ Why it breaks calls
 
 What else looks the same
     The ALG is on the path, too, but the same packet is dropped without it. A recorded proxy whose
-    ACK was lost on the line.
+    ACK was lost on the line. An ACK to a host that its 2xx does not name: the phone has looked its
+    server up anew (DLG001).
 
 Recommendation
     Provider: add Record-Route on every proxy needed by a dialog (RFC 3261 section 16.6).

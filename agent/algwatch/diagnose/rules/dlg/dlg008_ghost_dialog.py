@@ -37,14 +37,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base import address, quote
+from algwatch.base import quote
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.line import Line
 from algwatch.compare.signs import TROUBLED
-from algwatch.diagnose import cause, misrouted, moved, renamed, retargeted, route_set
+from algwatch.diagnose import (
+    cause,
+    misrouted,
+    moved,
+    other_server,
+    renamed,
+    retargeted,
+    route_set,
+)
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -127,10 +135,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             said, step = new.what, new.step
         elif d.bye_status != NO_DIALOG:
             said = "the other end was not found, and may still be in the call"
-        elif phone and (went := _elsewhere(call, d.bye)):
+        elif phone and (went := other_server.elsewhere(call, d.bye)):
             said = f"it left for {went}, which has no such call"
-            step = "Ask the provider whether its servers share their calls, and see in the phone "
-            step += "whether it looks its server up anew inside a call."
+            step = other_server.NEXT
         elif phone and (no_route := route_set.unrouted(d.bye, line)):
             said, step = f"the other end no longer has the call, or {no_route}", route_set.UNROUTED
         elif call.two_sided and call.inbound is not None and phone and (old := _moved(call)):
@@ -240,17 +247,6 @@ def _named_otherwise(call: Call, known: Known, d: Dialog, bye: Sighting,
         next_step="Ask the provider which Call-ID it has seen in this call: if it is not the one "
         "that left here, a device in between (an ALG in a router or modem in front) changes it.",
     )  # fmt: skip
-
-
-def _elsewhere(call: Call, bye: Sighting) -> str:
-    """The host that a phone's BYE was sent to, if it is none that the call told: not the one of its
-    INVITE, and named neither in Request-URI nor in Route; else ""."""
-    began = call.flow_pairs.get("INVITE")
-    dst, message = bye.ends.dst, Message(bye.payload)
-    if began is None or not call.two_sided or dst == began.far:
-        return ""
-    told = [message.request_host, *(route.host for route in message.routes)]
-    return "" if dst in map(address.canonical, told) else dst
 
 
 def _moved(call: Call) -> str:

@@ -17,13 +17,14 @@ Why it breaks calls
 
 What else looks the same
     The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
-    UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After), a challenge (401, 407), a
-    refusal by a person (486, 603) or a request taken back (487). A BYE of the other end. A session
-    timer: DLG007. A dialog unknown to the other end: DLG008. A CSeq number that did not rise: the
-    refusal is right, and its sender at fault. A header field taken out by the router: ALG018. A
-    codec or media line changed by the router: the finding says so, and only a trial without its ALG
-    shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs no direction in its
-    answer. The user at the other end may have put the call on hold as well, without a request.
+    UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After) and the call goes on, a
+    challenge (401, 407), a refusal by a person (486, 603) or a request taken back (487). A BYE of
+    the other end. A session timer: DLG007. A dialog unknown to the other end: DLG008. A CSeq number
+    that did not rise: the refusal is right, and its sender at fault. A header field taken out by
+    the router: ALG018. A codec or media line changed by the router: the finding says so, and only a
+    trial without its ALG shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs
+    no direction in its answer. The user at the other end may have put the call on hold as
+    well, without a request.
 
 Recommendation
     The status gives the reason (488: codecs or fax; 405, 501: turn the feature off). Turn off

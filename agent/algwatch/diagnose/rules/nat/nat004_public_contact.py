@@ -14,7 +14,8 @@ Why it breaks calls
 What else looks the same
     An ALG writes the public address (ALG001): there the phone wrote its private one. Two NATs in a
     row: STUN names the outermost address, not the WAN address of this router. A phone without NAT
-    has a public address itself. A Contact with a host name.
+    has a public address itself. A Contact with a host name. A registrar in the LAN lists the
+    bindings of its phones in the Contact of its 2xx.
 
 Recommendation
     Agrees: none; keep STUN and the ALG apart, since an ALG that replaces public addresses breaks
@@ -31,6 +32,8 @@ from collections.abc import Iterator
 
 from algwatch.base import address
 from algwatch.base.address import joined
+from algwatch.base.native.layout import REGISTER
+from algwatch.base.sighting import METHOD, STATUS
 from algwatch.compare.crossing import Crossing
 from algwatch.diagnose import alg, cause
 from algwatch.diagnose.finding import Finding
@@ -54,6 +57,8 @@ def check(crossing: Crossing, known: Known) -> Iterator[Finding]:
     host = reach(lan.payload)[2]  # of the first Contact, as most are private
     if host is None or address.ipv4(host) < 0 or address.is_unroutable(host):
         return
+    if lan.row[STATUS] and lan.row[METHOD] == REGISTER:
+        return  # a registrar in the LAN lists the bindings of phones
     shown, sent = _public(Message(wan.payload)), wan.ends
     wrote = _public(Message(lan.payload))
     if shown is None or wrote is None or shown.uri != wrote.uri or sent.version != 4:

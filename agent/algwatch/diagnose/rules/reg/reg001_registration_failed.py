@@ -18,7 +18,8 @@ What else looks the same
     registration at the end of a capture, still undecided. A REGISTER over UDP without a repeat: its
     response was not captured, or the phone is gone. A nonce too old (stale=true), or a time too
     brief (423): the next round ends them. Credentials changed by the router: REG004. A phone
-    removed its own binding, or registers anew with another Call-ID.
+    removed its own binding, or registers anew with another Call-ID: an unanswered REGISTER does no
+    harm if another one of the phone is accepted soon after.
 
 Recommendation
     Refused: see the status (403: account or password). Challenged again in spite of credentials:
@@ -63,6 +64,10 @@ HELPER = (
     "Look whether a SIP helper is at work on this router (algwatch doctor, lsmod | grep sip), or "
     "let the phone write its expires without quotes."
 )
+ONE_SERVER = (
+    "Let the phone keep to one server of its provider (its address as outbound proxy), or ask the "
+    "provider whether its servers know the nonces of one another."
+)
 PASSWORD = "Check the user name and the password that the phone has for its provider."
 
 
@@ -90,6 +95,9 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
                 step = HELPER
         if t.finals and reading.cause != cause.UNKNOWN:
             return  # TXN006, ALG011
+        if registered.anew:
+            what = f"was sent {times(t.requests)} and got no response: {reading.what}; "
+            what += "the phone gave it up, and another REGISTER was accepted soon after"
         if t.finals:
             what = f"was sent {times(t.requests)} in 32 s although a response came: {reading.what}"
     elif damage(registered) is not None or too_brief(registered) is not None:
@@ -104,7 +112,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         if why == cause.PHONE and not registered.paired:
             where, why = "unknown", cause.UNKNOWN  # anyone may have sent it
         reading = Reading(where, why, "")
-        step = PASSWORD if why == cause.REFUSED else ""
+        step = PASSWORD if why == cause.REFUSED else ONE_SERVER if registered.near.roams else ""
     else:
         reading = Reading("unknown", cause.REFUSED, "")
         what = f"was refused with {t.status}"
@@ -119,7 +127,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     line = exchange.line.name if exchange.line is not None else ""
     step = step or reading.step
     yield RULE.finding(
-        reading.where, _harm(reading, doubted),
+        reading.where, _harm(reading, doubted or registered.anew),
         f"The REGISTER of {somebody(registered.aor)} {what}.", proof,
         f"{registered.call_id}/{outcome}", cause=reading.cause, call_id=registered.call_id,
         line=line, next_step=step, severity=severity(reading),
@@ -193,7 +201,10 @@ def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tupl
         where = "phone" if two_sided else "unknown"
         return where, cause.REFUSED, f"{again}, and the phone sent no credentials"
     if digest.is_stale(Message(t.response.payload)):
-        return "unknown", cause.UNKNOWN, f"{again}, and its nonce was too old each time"
+        so = "its nonce was too old each time"
+        if registered.near.roams:
+            so += ", as a server may not know the nonce of another, and each went to another server"
+        return "unknown", cause.UNKNOWN, f"{again}, and {so}"
     if registered.near.accepted_at or registered.near.waited > PROMPT:
         so = "the password is another one than before, or its nonce is too old each time"
         if not registered.near.accepted_at:

@@ -8,7 +8,8 @@ What it sees
     finding names the place: on the WAN and not on the LAN side, never on the WAN, on the LAN and
     not on the WAN side, not sent by the phone; or the second from which, or up to which, the router
     passes nothing. Or the phone was told the WAN address of its own router, sends there, and
-    nothing comes back.
+    nothing comes back. If the INVITE was not captured, an end with SDP that hears RTP, and whose
+    own RTP is nowhere, may do harm.
     Live the router's table of connections (conntrack) is read a few times in a call: 50 packets and
     more went one way, and not one ever the other way. This table has no packets that were not let
     in, so the place is unknown.
@@ -63,6 +64,18 @@ _NEXT = {
 def check(media: Media, known: Known) -> Iterator[Finding]:
     why = audio.fault(media, known)
     call = media.call
+    if (half := silent.one_way(media, known)) is not None:
+        to_caller, side, packets = half
+        yield RULE.finding(
+            "unknown", "latent",
+            f"One-way audio for {(media.until - media.since) / 1e9:.0f} s: {packets} packets went "
+            "one way and none came back; the beginning of the call was not captured.",
+            list(audio.counted(media, side, (to_caller, not to_caller))),
+            f"{call.call_id}/{'caller' if to_caller else 'callee'}",
+            cause=cause.UNKNOWN, call_id=call.call_id, line=known.line_name(call),
+            next_step="Call again, and capture from before the call, with RTP.",
+        )  # fmt: skip
+        return
     looped = loopback.dead(media, known)
     for dead in looped or silent.dead(media, known):
         mine = why is not None and why.to_caller is dead.to_caller
