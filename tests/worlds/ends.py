@@ -7,13 +7,14 @@ import re
 
 from craft import answer
 
-from worlds.endpoint import Endpoint
+from worlds.events import Notifier
+from worlds.proxy import OWN, Proxy
 from worlds.router import Clock, Nat, Router
 from worlds.talk import Plan
 from worlds.text import Place, Text
 
 
-class Phone(Endpoint):
+class Phone(Notifier):
     """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider."""
 
     near = True
@@ -76,11 +77,17 @@ class Phone(Endpoint):
         self.ask(asked, self.provider, then, gone)
 
 
-class Provider(Endpoint):
+PRIVATE = ("192.168.", "10.", "100.64.")
+
+
+class Provider(Notifier):
     """handles: how it treats the NAT of a phone: alias (sends to where packets come from), rewrite
     (writes that into the Request-URI too), public (as rewrite where the Contact is private),
     contact (goes by the Contact). follows: it answers to where packets come from, always. behind:
-    the Contact of its calls, where it is not its own address."""
+    the Contact of its calls, where it is not its own address. reaches_all: no address is private
+    to it."""
+
+    reaches_all = False
 
     def __init__(self, clock: Clock, router: Router, here: Place, plans: dict[str, Plan]) -> None:
         super().__init__(clock, "far", "", here, plans)
@@ -90,6 +97,7 @@ class Provider(Endpoint):
         self.bound: dict[str, tuple[Place, Place]] = {}
         router.listen(here[0], self.heard)
         self.strict_uri = False
+        self.proxy = Proxy(here, self.bound, self.send)
 
     def send(self, raw: bytes, to: Place) -> None:
         self.router.receive(raw, self.here, to)
@@ -107,14 +115,26 @@ class Provider(Endpoint):
 
     def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
         contact = text.contact
-        private = contact[0].startswith(("192.168.", "10.", "100.64."))
+        private = contact[0].startswith(PRIVATE) and not self.reaches_all
         if self.handles == "alias":
             return contact, source, ""
         if self.handles == "rewrite" or (self.handles == "public" and private):
             return source, source, ""
         return contact, contact, ""
 
+    def _response(self, text: Text, source: Place) -> None:
+        if text.branch.startswith(OWN):
+            self.proxy.returned(text)
+        else:
+            super()._response(text, source)
+
     def _request(self, text: Text, source: Place) -> None:
+        plan = self.plans.get(text.call_id[:4])
+        mine = self._unproven(text) or (self.sends_to is not None and not text.tags[1])
+        if plan is not None and plan.house and not (text.method == "INVITE" and mine):
+            self.proxy.bound, self.proxy.by_contact = self.bound, self.handles == "contact"
+            self.proxy.forward(text, self.way_back(text, source))
+            return
         if text.method != "REGISTER" or self._unproven(text):
             super()._request(text, source)
             return

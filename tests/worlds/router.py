@@ -52,10 +52,12 @@ class Router:
     """lan, wan: packets of the two taps. hosts: by address, what is told (message, from where, to
     which port) when a packet comes to it. lasts: s that a mapping is kept after its last packet;
     loss: what draws the packets that get lost on the wires, and the part of them. cone: everybody
-    may send to a mapping; moves: what draws the port of a mapping that has expired; outer: NAT and
-    ALG of another router in front, by the outside of this one."""
+    may send to a mapping; hairpins: phones may reach each other from outside; moves: what draws the
+    port of a mapping that has expired; outer: NAT and ALG of another router in front, by the
+    outside of this one."""
 
     lasts = 1e9
+    hairpins = False
     address = WAN
     cone = False
     moves: random.Random | None = None
@@ -70,6 +72,7 @@ class Router:
         self._nats: dict[Place, Nat] = {}  # by phone
         self._open: dict[tuple[Place, Place], tuple[Nat, float]] = {}  # by outside and far end
         self._forwards: dict[Place, Nat] = {}
+        self.addresses: set[str] = set()  # of phones, where no NAT is
         self.gone = ""  # a WAN address that is no longer this router's
         self.unseen: list[bytes] = []  # what the far end sent into the void
         self._ident = count(0x1000)
@@ -84,6 +87,11 @@ class Router:
         """A port forward: open to all, for ever."""
         self._forwards[nat.outside] = nat
 
+    def bare(self, nat: Nat) -> None:
+        """The phone has an address of its own outside: no NAT."""
+        nat.outside = nat.phone
+        self.addresses.add(nat.phone[0])
+
     def renumber(self, address: str, stale: bool) -> None:
         """Another WAN address. stale: flows go on to leave with the old one, in vain."""
         self.address, self.gone = address, self.address
@@ -97,6 +105,9 @@ class Router:
         now, ident, nat = self.clock.now, next(self._ident) & 0xFFFF, self._nats[source]
         if self._lost():
             return
+        if target[0].startswith("192.168."):
+            self._tell(target, raw, source, FORWARD)  # the switch: no tap shows it
+            return
         self.lan.append((_ns(now), frame(raw, *source, *target, 64, ident)))
         if self.moves is not None and nat.used and now - nat.used > self.lasts:
             nat.outside = nat.outside[0], self.moves.randrange(20000, 60000)
@@ -105,6 +116,9 @@ class Router:
         left = nat.outs(raw)
         if left is None:
             return
+        if target[0] == self.address:
+            self._turn_round(left, nat.outside, target, ident)
+            return
         self._open[nat.outside, target] = nat, now
         self.wan.append((_ns(now + FORWARD), frame(left, *nat.outside, *target, 63, ident)))
         source, beyond = nat.outside, self.outer.get(nat.outside)
@@ -112,6 +126,16 @@ class Router:
             source, left = beyond.outside, beyond.outs(left)
         if left is not None and source[0] != self.gone and not self._lost():
             self._tell(target, left, source, LAG)
+
+    def _turn_round(self, raw: bytes, source: Place, target: Place, ident: int) -> None:
+        """To the outside of a mapping of this router (a hairpin): the LAN tap shows it twice."""
+        nat = next((nat for nat in self._nats.values() if nat.outside == target), None)
+        left = nat.ins(raw) if nat is not None and self.hairpins else None
+        if nat is None or left is None:
+            return
+        at = self.clock.now + FORWARD
+        self.lan.append((_ns(at), frame(left, *source, *nat.phone, 63, ident)))
+        self._tell(nat.phone, left, source, 2 * FORWARD)
 
     def _tell(self, target: Place, raw: bytes, source: Place, lag: float) -> None:
         for host in self.hosts.get(target[0], ()):
@@ -126,7 +150,7 @@ class Router:
                 self.unseen.append(raw)
                 return
             raw, target = inside, (self.address, beyond.forced or beyond.phone[1])
-        if target[0] != self.address:
+        if target[0] != self.address and target[0] not in self.addresses:
             self.unseen.append(raw)  # to an address that nobody can reach from there
             return
         now, ident = self.clock.now, next(self._ident) & 0xFFFF

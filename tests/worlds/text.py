@@ -11,6 +11,9 @@ _URI = re.compile(r"sip:(?:[^@>;]*@)?([^:;>\s]+)(?::(\d+))?")
 _SENT_BY = re.compile(r"SIP/2\.0/UDP ([^:;\s]+)(?::(\d+))?")
 
 
+KEPT = ("Expires", "Route", "Supported", "Session-Expires", "Event")
+
+
 class Text:
     """raw: the message. method: of a request, or in CSeq of a response; status: 0 of a request."""
 
@@ -58,9 +61,19 @@ class Text:
         return _place(_URI.search(self["Record-Route"]))
 
     @property
+    def user(self) -> str:
+        """Of the Request-URI."""
+        return self.start.partition("sip:")[2].partition("@")[0]
+
+    @property
+    def caller(self) -> str:
+        """User part of From."""
+        return self["From"].partition("@")[0].rpartition("sip:")[2]
+
+    @property
     def kept(self) -> tuple[str, ...]:
         """Header lines that the same request has again when it is sent with a password."""
-        return tuple(line for line in self.lines if line.startswith(("Expires", "Route")))
+        return tuple(line for line in self.lines if line.startswith(KEPT))
 
     @property
     def tags(self) -> tuple[str, str]:

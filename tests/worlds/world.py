@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from worlds.algs import ALGS, PROVIDER, linux
 from worlds.ends import Phone, Provider
+from worlds.kinds import KINDS
 from worlds.router import WAN, Clock, Nat, Router
 from worlds.talk import Plan, Talk
 from worlds.text import Place, Text
 from worlds.turns import TURNS
 
+UNNOTICED = {"", "BYE unanswered", "fork"}
 BEHIND = "203.0.113.77"
 
 
@@ -20,7 +22,9 @@ class World:
     """seed draws all of it; with_alg: or the same without the ALG. algs: its name for each phone,
     "" where it leaves that alone. begun: the calls that were dialled, by phone. expires: NAT
     mappings go; loses: packets get lost, on the wire; calm: neither, and the rest is the same.
-    turn: its name; caller: the host that calls; refresh: the method inside calls.
+    turn: its name; caller: the host that calls; refresh: the method inside calls. kind: of the
+    calls, "" where they are plain; shape: what it makes of a plan; longer: s that calls may take
+    more.
     """
 
     def __init__(self, seed: int, with_alg: bool, calm: bool = False) -> None:
@@ -43,15 +47,19 @@ class World:
         self.expires = self.loses = False
         self._draw_habits(habits)
         self.refresh = "INVITE"
+        self.watches = self.tcp = self.six = False
         self.caller = self.provider
         self._take_turn(random.Random(f"{seed} turn"))
+        self.shape: Callable[[Plan], None] = lambda plan: None
+        self.longer = 0.0
+        self._draw_kind(random.Random(f"{seed} kind"))
         for phone in self.phones:
             self._draw_alg(rng, phone, with_alg)
         if calm:
             self.router.lasts, self.router.loss = 1e9, None
         for phone in self.phones:
             self._play(rng, habits, phone)
-        self.clock.run(500)
+        self.clock.run(500 + 3 * self.longer)
 
     def _take_turn(self, rng: random.Random) -> None:
         self.turn = ""
@@ -59,6 +67,13 @@ class World:
             turn = rng.choice(TURNS)
             self.turn = turn.__name__
             turn(self, rng)
+
+    def _draw_kind(self, rng: random.Random) -> None:
+        self.kind = ""
+        if rng.random() < 0.5:
+            kind = rng.choice(KINDS)
+            self.kind = kind.__name__
+            kind(self, rng)
 
     def second(self, here: Place) -> Provider:
         """Another host of the provider, which knows all that the first knows."""
@@ -133,17 +148,30 @@ class World:
             if habits.random() < 0.25:
                 plan.method = self.refresh
                 plan.again, plan.again_near = habits.uniform(2, after), habits.random() < 0.5
+            self.shape(plan)
+            plan.house = plan.house and out
             if self.expires and habits.random() < 0.5:
                 plan.after += 45
             self.begun.append((phone, call_id))
             self.clock.after(at, self._dialled(phone, call_id, out))
-            at += 75 + (45 if self.expires else 0)
+            at += 75 + self.longer + (45 if self.expires else 0)
+        if self.watches:
+            self._subscribes(phone, start + 1, at - 5)
         self.clock.after(at, lambda: phone.register(11))
+
+    def _subscribes(self, phone: Phone, begin: float, end: float) -> None:
+        """To what its mailbox holds."""
+        call_id = f"s{phone.name}-p@{phone.here[0]}"
+        self.begun.append((phone, call_id))
+        self.clock.after(begin, lambda: phone.subscribe(call_id, phone.provider))
+        self.clock.after(end, lambda: phone.unsubscribe(call_id))
 
     def _dialled(self, phone: Phone, call_id: str, out: bool) -> Callable[[], None]:
         def dial() -> None:
             if out:
-                phone.call(call_id, (PROVIDER, 5060), phone.provider)
+                other = next(one.name for one in (*self.phones, phone) if one is not phone) \
+                    if self.plans[call_id[:4]].house else ""  # fmt: skip
+                phone.call(call_id, (PROVIDER, 5060), phone.provider, other)
                 return
             caller = self.caller
             bound = next((b for name, b in self.provider.bound.items() if phone.name in name), None)
@@ -158,19 +186,22 @@ class World:
         """By Call-ID, how those ended of which a tap shows all that matters."""
         found = {}
         for phone, call_id in self.begun:
-            here, there = phone.talks.get(call_id), self._at_provider(call_id)
+            here, there = phone.talks.get(call_id), self._elsewhere(phone, call_id)
             if here is None and there is None:
                 continue  # nobody knew where the phone is
             sent = [Text(raw) for raw in self.router.unseen]
             lost = {text.method for text in sent if text.call_id[:4] == call_id[:4]}
-            if "INVITE" in lost or (lost == {"BYE"} and here is not None and here.lives):
+            if "INVITE" in lost or (lost - {"ACK"} and here is not None and not here.fault):
                 continue  # neither tap shows it, or only that it goes on
             found[call_id] = Ended(here, there)
         return found
 
-    def _at_provider(self, call_id: str) -> Talk | None:
-        """The router may have given it another Call-ID."""
-        same = (talk for name, talk in self.provider.talks.items() if name[:4] == call_id[:4])
+    def _elsewhere(self, phone: Phone, call_id: str) -> Talk | None:
+        """At the other end. The router may have given it another Call-ID."""
+        plan = self.plans.get(call_id[:4])
+        ends = self.phones if plan is not None and plan.house else [self.provider]
+        same = (talk for end in ends if end is not phone for name, talk in end.talks.items()
+                if name[:4] == call_id[:4])  # fmt: skip
         return next(same, None)
 
     @property
@@ -192,11 +223,11 @@ class Ended:
     its plan says; died: users noticed."""
 
     def __init__(self, here: Talk | None, there: Talk | None) -> None:
-        self.faults = tuple("nothing came" if t is None else t.fault for t in (here, there))
+        self.faults = tuple("nothing came" if t is None else t.faults for t in (here, there))
         self.lived = (
             here is not None and there is not None and self.faults == ("", "")
             and (here.ended or there.ended)
         )  # fmt: skip
         # Over on both sides, though one of them was told so by silence.
         over = here is not None and there is not None and (here.ended or there.ended)
-        self.died = not self.lived and not (over and set(self.faults) <= {"", "BYE unanswered"})
+        self.died = not self.lived and not (over and set(self.faults) <= UNNOTICED)

@@ -34,7 +34,7 @@ def is_one(crossing: Crossing) -> bool:
     pair, entered, left = crossing.flow_pair, crossing.entered, crossing.left
     if pair is None or not pair.one_far_end:
         return False
-    if entered.row[TO_TAG] != left.row[TO_TAG] and are_two_answers(entered, left):
+    if entered.row[TO_TAG] != left.row[TO_TAG] and are_of_two_forks(entered, left):
         return False
     if crossing.translated:
         return True
@@ -44,13 +44,13 @@ def is_one(crossing: Crossing) -> bool:
     return one[1:] == two[1:] if aliased else one == two
 
 
-def are_two_answers(one: Sighting, two: Sighting) -> bool:
-    """True for responses with different To tags and IPv4 IDs: two phones took one call, and one
-    copy of each was not captured."""
+def are_of_two_forks(one: Sighting, two: Sighting) -> bool:
+    """True for messages with different To tags and IPv4 IDs: two phones took one call, and one copy
+    of each was not captured. Requests of these two dialogs differ in their branch as well."""
     a, b = one.row, two.row
-    return bool(
-        a[TO_TAG] != b[TO_TAG] and a[STATUS] and a[IP_ID] and b[IP_ID] and a[IP_ID] != b[IP_ID]
-    )
+    if a[TO_TAG] == b[TO_TAG] or not (a[STATUS] or a[PAIR] != b[PAIR]):
+        return False
+    return bool(a[IP_ID] and b[IP_ID] and a[IP_ID] != b[IP_ID])
 
 
 def contradicts(one: Sighting, two: Sighting, outbound: bool) -> bool:

@@ -9,6 +9,7 @@ from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import CALL, FROM_TAG, METHOD, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.joined import Joined, label
+from algwatch.compare.refreshed import is_refreshed_beside
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import first_contact, parties, reach
 from algwatch.sip.timers import T4, TIMER_F, WINDOW
@@ -234,8 +235,10 @@ class Call(Joined[DialogSet]):
     @property
     def timed_out(self) -> bool:
         """The call ended because its session was not refreshed (RFC 4028)."""
-        return any(s is not None and s.current is not None and s.current.timed_out
-                   for s in self.sides)  # fmt: skip
+        for s in self.sides:
+            if s is not None and s.current is not None and s.current.timed_out:
+                return not is_refreshed_beside(s.current, self.seen, self.inbound)
+        return False
 
     def is_overdue(self, now: int) -> bool:
         """Its session was not refreshed in time on any side with a timer, and each of these was

@@ -14,7 +14,7 @@ from algwatch.base.packet import LAN
 from algwatch.base.sighting import CALL, CSEQ, FLOW, IP_ID, PAIR, TO_TAG, Row, Sighting
 from algwatch.compare.alike import (
     are_alike,
-    are_two_answers,
+    are_of_two_forks,
     contradicts,
     same_datagram,
     same_tags,
@@ -74,7 +74,7 @@ def fallback(copy: Sighting, own: Iterable[Sighting], other: Iterable[Sighting],
     row = copy.row
     if any(are_alike(row, o) or same_tags(row, o) for o in alone):
         return None, "", []
-    near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ] and not are_two_answers(copy, o)]
+    near = [o for o in near if o.row[CSEQ] == copy.row[CSEQ] and not are_of_two_forks(copy, o)]
     if near:  # else own, long in a flood, need not be read
         mapped = [o for o in near if is_mapped(mappings, copy, o)]
         # Order decides only with one message of this kind on each side, however often it was sent.

@@ -38,8 +38,9 @@ def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
 
 def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:
     """lan, wan: both copies of a far end's request. It came with the Contact of the phone in its
-    Request-URI, and the router gave it to the phone with another address there. Where a capture
-    lacks the other copy, a repetition stands for it and proves no place."""
+    Request-URI, and the router gave it to the phone with another address there; or with the Contact
+    that the router had written in its place, and did not change it back. Where a capture lacks the
+    other copy, a repetition stands for it and proves no place."""
     if lan is None or wan is None or call.phone_contact[1] == 0:
         return None
     if not (sure := are_copies(lan, wan)) and lan.row[TXN] != wan.row[TXN]:
@@ -48,14 +49,30 @@ def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Re
         return None  # the phone may have written another Contact
     own = endpoint(*call.phone_contact)
     came, left = _target(wan), _target(lan)
-    if came != own or left == own:
+    if left == own:
         return None
+    if came != own:
+        if not sure or came != _as_written(call):
+            return None
+        return Reading("router", cause.ALG, (
+            f"its Request-URI has {value(joined(*came[:2]))}, which the router had written into "
+            f"the Contact of the phone in place of {value(joined(*own[:2]))} and not changed back"
+        ))  # fmt: skip
     what = f"it came with the Contact of the phone in its Request-URI, {value(joined(*came[:2]))}, "
     if not sure:
         what += f"and a copy in the LAN has {value(joined(*left[:2]))}"
         return Reading("unknown", cause.UNKNOWN, what)
     what += f"and the router made {value(joined(*left[:2]))} of that"
     return Reading("router", cause.ALG, what)
+
+
+def _as_written(call: Call) -> tuple[str, int, bytes] | None:
+    """The Contact of the phone as the router has changed it on the way out."""
+    crossing = call.changed.get("2xx INVITE" if call.inbound else "INVITE")
+    if crossing is None or not crossing.outbound or crossing.wan is None:
+        return None
+    wrote = remote_target(parsed(crossing.wan.payload))
+    return endpoint(wrote.host, wrote.port) if wrote is not None else None
 
 
 def _target(copy: Sighting) -> tuple[str, int, bytes]:

@@ -106,7 +106,7 @@ def _terms(one: Registered) -> tuple[Terms, Terms, bytes]:
 
 def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sighting,
                  known: Known) -> Misdirected:  # fmt: skip
-    near, _, source = _terms(owner)
+    near, far, source = _terms(owner)
     _, _, other = _terms(got)
     called = wan.ends.receiver
     what = (
@@ -123,10 +123,14 @@ def _wrong_phone(owner: Registered, got: Registered, lan: Sighting, wan: Sightin
             "give each phone a SIP port of its own, so that none gets the other's."
         ))  # fmt: skip
     elif wan.destination == other != source:
-        reading = Reading("provider", cause.PROVIDER, (
-            f"{what}, and the provider sent it to {called}, from which {lan.ends.dst} has "
-            "registered"
-        ))  # fmt: skip
+        what += f", and the provider sent it to {called}, from which {lan.ends.dst} has registered"
+        reading = Reading("provider", cause.PROVIDER, what)
+        asked = _called(Message(wan.payload))
+        if asked in far.places and asked[1:] == (wan.ends.dst, wan.ends.dport):
+            where, why, by = "phone", cause.PHONE, "it"
+            if asked not in near.places:
+                where, why, by = "router", cause.ALG, "the router"
+            reading = Reading(where, why, f"{what}: so said its Contact, which {by} had written")
     return Misdirected(reading, lan, wan, near.granted, known.line_name(owner))
 
 

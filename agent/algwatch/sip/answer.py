@@ -111,7 +111,8 @@ def _accepted(s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: 
     d.answers = 1
     d.answer_tag = row[FROM_TAG]
     d.answer = batch.sighting(s.side, row, i)
-    d.timer = session_timer(d.answer, t.from_tag == s.caller_tag)
+    if not d.bye_at:  # after it nothing refreshes the session
+        d.timer = session_timer(d.answer, t.from_tag == s.caller_tag)
     step((s, ANSWERED, row))
 
 

@@ -225,7 +225,7 @@ class Dialogs:
                 d.refused = None
                 d.crossed = d.pending
                 d.pending = (t, batch.sighting(self.side, row, i))
-                if d.timer is not None:
+                if d.timer is not None and not d.bye_at:
                     d.timer.try_(d.pending[1], t.from_tag == s.caller_tag)
             return
         if s.invite is None:
@@ -290,8 +290,8 @@ class Dialogs:
         code, t, row, i = event
         s = self.table.get(row[CALL])
         d = s.of(row) if s is not None else None
-        if s is None or d is None or not d.answered_at:
-            return
+        if s is None or d is None or not d.answered_at or d.bye_at:
+            return  # after a BYE nothing refreshes it
         if code == REQUEST:
             if d.timer is not None:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)

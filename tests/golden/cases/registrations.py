@@ -785,6 +785,27 @@ def _() -> House:
     return house
 
 
+@case("reg006-contact-of-another-phone", [("REG006", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The router writes the WAN port of another phone into the Contact of the REGISTER. The
+    provider calls what it was told, and 101 refuses the call for 100: no fault of the provider."""
+    house, other = House(wan_port=40011), House(phone="192.168.1.11")
+    house.out_alg = lambda message: message.replace(
+        b"Contact: <sip:100@192.168.1.10:5060>", b"Contact: <sip:100@198.51.100.2:5060>"
+    )
+    house.in_alg = lambda message: message.replace(
+        b"Contact: <sip:100@198.51.100.2:5060>", b"Contact: <sip:100@192.168.1.10:5060>"
+    )
+    _accepted(house, 0, 1, expires=600)
+    seen = other.out(1, _asks(other, 1).replace(b"sip:100@", b"sip:101@"))
+    _says(other, 1.03, 200, seen, _contact(seen, 600))
+    _refused(other, 10, "sip:100@198.51.100.2:5060")
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
 def _answers(other: House, uri: str) -> None:
     """A call of the provider for that URI, which the other phone takes, and which ends well."""
     call = Incoming(other, "taken@provider", fixed_contact=f"sip:101@{other.public}")

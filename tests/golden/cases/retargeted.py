@@ -151,6 +151,23 @@ def _() -> House:
     return house
 
 
+@case("dlg001-contact-not-changed-back",
+      [("DLG001", "router", "observed"), ("ALG001", "router", "latent")], ["ALG003", "ALG014"],
+      {"disable-sip-alg": "suspected"}, outcomes=["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The router writes another port into the Contact of the 2xx, and gives the ACK to the phone
+    with that in its Request-URI, which this phone does not own: it sends its 2xx for 32 s."""
+    house = House()
+    house.out_alg = writes((b"Contact: <sip:100@198.51.100.2:5060>",
+                            b"Contact: <sip:100@198.51.100.2:5062>"))  # fmt: skip
+    call = _announces_public(house)
+    for after in (0, *LADDER_2XX):
+        call.ack(3.05 + after)
+    call.dropped(3)
+    works_beside(house, 60)
+    return house
+
+
 @case("dlg001-near-miss-ack-ignored", [("DLG001", "phone", "observed")], ["ALG003", "ALG012"],
       outcomes=["completed", "dropped"])  # fmt: skip
 def _() -> House:

@@ -7,8 +7,9 @@ What it sees
     another Call-ID or tag on the side of the search. A REFER was refused, or a transfer failed, for
     a reason other than a person's. A SUBSCRIBE was accepted and got no NOTIFY in 32 s; the finding
     tells how far NOTIFY requests came. Or a NOTIFY was refused with 481 although the subscription
-    lived, or with 500 because its CSeq number is not above the one before. Or the refresh of a
-    subscription was refused, and the phone did not subscribe anew in 32 s.
+    lived, or the call of its REFER; or with 500 because its CSeq number is not above the one
+    before. Or the refresh of a subscription was refused, and the phone did not subscribe anew in
+    32 s.
 
 Why it breaks calls
     An attended transfer ends in 481, with the caller between the two phones. Without NOTIFY the
@@ -16,11 +17,12 @@ Why it breaks calls
     Contact of the SUBSCRIBE, a private address or another phone's.
 
 What else looks the same
-    481 to a NOTIFY after the phone has ended its subscription (Expires: 0), after one with the
-    state terminated, or from a second notifier of a forked SUBSCRIBE; or to that of a phone that
-    was restarted and has subscribed anew. A NOTIFY without a subscription (old PBXs send them). A
-    REFER with Refer-Sub: false, and any REFER without NOTIFY: not all phones send it. A transfer
-    refused for another reason than the name, such as 486 or 603. An unanswered REFER: TXN003.
+    481 to a NOTIFY after the phone has ended its subscription (Expires: 0) or left the call of its
+    REFER, after one with the state terminated, or from a second notifier of a forked SUBSCRIBE; or
+    to that of a phone that was restarted and has subscribed anew. A NOTIFY without a subscription
+    (old PBXs send them). A REFER with Refer-Sub: false, and any REFER without NOTIFY: not all
+    phones send it. A transfer refused for another reason than the name, such as 486 or 603. An
+    unanswered REFER: TXN003.
 
 Recommendation
     For a private Contact: rport, STUN or outbound on the phone, or a provider that sends to the
@@ -38,7 +40,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import host as shown_host
 from algwatch.base.quote import quoted, somebody
-from algwatch.base.sighting import CSEQ, Sighting, are_copies
+from algwatch.base.sighting import AT, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import Line
@@ -48,13 +50,14 @@ from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.refused_notify import contact_of, refused_here
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
-from algwatch.sip.message import Address, Message, to_text
+from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import CHALLENGES, NO_FAULT
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.target import same_endpoint
-from algwatch.sip.timers import TIMER_F
+from algwatch.sip.timers import ROUND, TIMER_F
 
 RULE = Rule(
     "DLG012", "subscription-broken", "warning", SUBSCRIPTION,
@@ -131,6 +134,9 @@ def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
     copy = one.copy(WAN if one.outbound else LAN) or one.near.request
     if copy is None:
         return
+    if refused < 300 and one.refused is not None and not _hung_up(one.refused, known):
+        yield from _notify_refused(one, one.refused, known)
+        return
     if refused not in UNKNOWN_NAME or replaced(copy.payload) is None:
         if refused >= 400 and refused not in (*CHALLENGES, *DECLINED):
             yield _failed(one, copy, refused, known)
@@ -206,26 +212,45 @@ def _subscribe(one: Subscribed, known: Known) -> Iterator[Finding]:
         proof.append(evidence(late.failed.request, f"CSeq {late.failed.cseq}",
                               f"a number above {late.number}"))  # fmt: skip
     elif refused is not None:
-        refusal = _refused_here(one)
-        if refusal is None or (refusal.where != "router" and known.made_anew(one)):
-            return
-        reading = refusal
-        said = "A NOTIFY was refused with 481 although the subscription lived"
-        failed = refused.failed
-        if failed is None or failed.request is None:
-            return
-        proof.append(evidence(failed.request, "the NOTIFY", "200"))
-        if failed.response is not None:
-            proof.append(evidence(failed.response, "refused with 481", "200"))
+        yield from _notify_refused(one, refused, known)
+        return
     else:
         reading = _deaf(one, known)
         said = DEAF
+    hurt = bool(late) or reading.cause != cause.UNKNOWN
+    yield from _told(one, said, reading, proof, hurt, known)
+
+
+def _notify_refused(one: Subscribed, refused: Subscription, known: Known) -> Iterator[Finding]:
+    reading, failed = refused_here(one), refused.failed
+    if reading is None or (reading.where != "router" and known.made_anew(one)):
+        return
+    if failed is None or failed.request is None:
+        return
+    proof = [evidence(failed.request, "the NOTIFY", "200")]
+    if failed.response is not None:
+        proof.append(evidence(failed.response, "refused with 481", "200"))
+    said = "A NOTIFY was refused with 481 although the subscription lived"
+    yield from _told(one, said, reading, proof, True, known)
+
+
+def _hung_up(refused: Subscription, known: Known) -> bool:
+    """The call of a REFER was over when its NOTIFY came: most phones forget it with the call."""
+    request = refused.failed.request if refused.failed is not None else None
+    call = known.call(request) if request is not None else None
+    if call is None or request is None:
+        return True
+    return any(s.bye_at and s.bye_at < request.row[AT] + ROUND for s in call.seen)
+
+
+def _told(one: Subscribed, said: str, reading: Reading, proof: list[Evidence], hurt: bool,
+          known: Known) -> Iterator[Finding]:  # fmt: skip
     near = one.near
     if near.request is not None:
-        proof.append(evidence(near.request, "the SUBSCRIBE", "a NOTIFY"))
+        what = "the REFER" if near.is_refer else "the SUBSCRIBE"
+        proof.append(evidence(near.request, what, "a NOTIFY"))
     if near.accepted is not None:
         proof.append(evidence(near.accepted, "accepted", "a NOTIFY at once (RFC 6665 4.2.1.2)"))
-    hurt = bool(refused or late) or reading.cause != cause.UNKNOWN
     if proof:
         yield RULE.finding(
             reading.where, "observed" if hurt else "latent",
@@ -243,11 +268,6 @@ def instead(said: Finding, line: Line) -> Finding:
     )  # fmt: skip
 
 
-def _contact(copy: Sighting | None) -> Address | None:
-    contacts = Message(copy.payload).contacts if copy is not None else []
-    return contacts[0] if contacts else None
-
-
 def _deaf(one: Subscribed, known: Known) -> Reading:
     """The place of the lost NOTIFY of an accepted SUBSCRIBE."""
     wan, lan = one.sides[WAN], one.sides[LAN]
@@ -256,7 +276,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     lost = wan.request is not None and known.capture.lost_by(wan.request)
     if lost or known.capture.is_late(wan.accepted_at or lan.started_at):
         return Reading("unknown", cause.UNKNOWN, "not all of it was captured")
-    shown, wrote = _contact(wan.request), _contact(lan.request)
+    shown, wrote = contact_of(wan.request), contact_of(lan.request)
     if wan.notify is None:
         if shown is None or wan.request is None:
             return Reading("network", cause.UNKNOWN, NONE_CAME)
@@ -291,68 +311,3 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
     return Reading(
         "router", cause.ALG, f"{what}, as its Contact said, which the router had written"
     )
-
-
-def _refused_here(one: Subscribed) -> Reading | None:
-    """The reason a NOTIFY of a living subscription was refused with 481; None if the refusal is
-    right."""
-    lan, notified = one.sides[LAN], one.notified
-    unknown = Reading("unknown", cause.UNKNOWN, "its subscriber did not know it")
-    if lan is None or notified is None or notified.lan is None or notified.wan is None:
-        return None if _is_of_another(one) else unknown
-    if not _is_the_refused(one, notified):
-        return None  # one of its messages was not captured
-    source = lan.asked[0]
-    if notified.lan.destination[:16] != source:
-        phone = notified.lan.ends.dst
-        own = address.text(source, notified.lan.ends.version)
-        return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
-                       "subscribed")  # fmt: skip
-    return _unknown_to(one, lan, Message(notified.lan.payload), Message(notified.wan.payload))
-
-
-def _is_of_another(one: Subscribed) -> bool:
-    """True if the refused NOTIFY has the tags of another dialog, of another notifier, or of an
-    unknown one."""
-    s = one.refused
-    if s is None or s.failed is None or s.failed.request is None:
-        return False
-    notify = Message(s.failed.request.payload)
-    tags = notify.from_.tag, notify.to.tag
-    return s.asked[2] not in tags or not s.notifier or s.notifier not in tags
-
-
-def _is_the_refused(one: Subscribed, notified: Crossing) -> bool:
-    """The crossing NOTIFY is the refused one."""
-    refused = one.refused
-    request = refused.failed.request if refused is not None and refused.failed is not None else None
-    return request is not None and any(
-        copy is not None and copy.row[CSEQ] == request.row[CSEQ]
-        for copy in (notified.lan, notified.wan)
-    )
-
-
-def _is_copy(lan: Subscription, wan: Subscription) -> bool:
-    """Both sides show the same SUBSCRIBE."""
-    latest = are_copies(lan.transaction.request, wan.transaction.request)
-    return latest or are_copies(lan.request, wan.request)
-
-
-def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
-                ) -> Reading | None:  # fmt: skip
-    """The same for a NOTIFY its subscriber got. here, there: its copies in the LAN and on the
-    WAN."""
-    _, call_id, tag = lan.asked
-    if here.call_id != call_id:
-        return Reading("router", cause.ALG, "the router changed its Call-ID and not back")
-    if tag not in (here.from_.tag, here.to.tag):
-        changed = (here.from_.tag, here.to.tag) != (there.from_.tag, there.to.tag)
-        wan = one.sides[WAN]
-        if changed or (wan is not None and wan.asked[2] != tag and _is_copy(lan, wan)):
-            return Reading("router", cause.ALG, "the router changed its tag and not back")
-        return None  # of another dialog
-    if lan.notifier != here.from_.tag == there.from_.tag:
-        # From another notifier of a forked SUBSCRIBE (RFC 6665 section 4.4.1), or from an unknown
-        # one.
-        return None
-    return Reading("phone", cause.UNKNOWN, "the phone that had subscribed did not know it")

@@ -85,7 +85,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if request is None:
         return
     t, status = exchange.entered, exchange.status
-    if t.late >= DEAF and exchange.method in CRITICAL:
+    if t.late >= DEAF and exchange.method in (*CRITICAL, *SUBSCRIBING):
         yield from _not_heard(exchange)
         return
     if _is_in_vain(exchange):
@@ -214,12 +214,14 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     if response is not None:
         proof.append(evidence(response, "the response", ""))
     target = quote.somebody(to_text(Message(request.payload).to.uri))
+    critical = exchange.method in CRITICAL
     yield RULE.finding(
-        "unknown", "observed",
+        "unknown", "observed" if critical else "latent",
         f"The {quote.method(exchange.method)} to {target} came again {times(t.late)} after its "
         "response: the response does not reach its sender, or is not taken there.",
         proof, f"{exchange.method}/{exchange.call_id}", cause=cause.UNKNOWN,
         call_id=exchange.call_id, line=exchange.line.name if exchange.line else "",
+        symptom=not critical,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.txn.txn003_request_failed import CRITICAL
 from algwatch.diagnose.subject import CALL, REGISTRATION, TRANSACTION
 from algwatch.sip.timers import T2
-from algwatch.sip.transaction import LATE
+from algwatch.sip.transaction import LATE, UDP
 
 RULE = Rule(
     "TXN006", "response-misrouted", "error", (TRANSACTION, CALL, REGISTRATION),
@@ -80,7 +80,9 @@ def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if reading is None or response is None:
         return
     method = quote.method(exchange.method)
-    serious = method in CRITICAL or method == "REGISTER"
+    # Not all phones are strict, and over TCP no repetition shows whether this one is.
+    unsure = exchange.strayed_response is not None and request.ends.proto != UDP
+    serious = (method in CRITICAL or method == "REGISTER") and not unsure
     proof = [evidence(request, f"{method} sent {times(t.requests)}", "a response that is taken")]
     if left is not None and left.request is not None and response.side == left.request.side:
         proof.append(evidence(left.request, "as it left the router", ""))
@@ -89,7 +91,7 @@ def _of_exchange(exchange: Exchange, known: Known) -> Iterator[Finding]:
         reading.where, "observed" if serious else "latent",
         f"The phone does not get the response to its {method}: {reading.what}.",
         [*proof, _at(response)], f"{method}/{line or exchange.call_id}", cause=reading.cause,
-        call_id=exchange.call_id, line=line,
+        call_id=exchange.call_id, line=line, symptom=unsure,
     )  # fmt: skip
 
 
