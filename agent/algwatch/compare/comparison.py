@@ -16,6 +16,7 @@ from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
 from algwatch.compare.calls import WARNINGS, Calls
 from algwatch.compare.captured import Captured
+from algwatch.compare.connects import Connects
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossed import Crossed
@@ -98,7 +99,10 @@ class Comparison:
         self.registered = self._registrations.all
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
-        self._other_rows = OtherRows(self.mappings, self.lines, self.captured, self.lost)
+        self._connects = Connects(two_sided, self.sides, self.lines, self.mappings)
+        self._other_rows = OtherRows(
+            self._connects, self.mappings, self.lines, self.captured, self.lost
+        )
         self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._crossed = Crossed(
@@ -131,7 +135,7 @@ class Comparison:
     def due(self) -> int:
         """ns; advance() does nothing before it."""
         due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
-        due = min(due, self._exchanges.due)
+        due = min(due, self._exchanges.due, self._connects.due)
         if self.calls.young:
             due = min(due, self.calls.young.due)
         if self._silences.table:
@@ -161,6 +165,8 @@ class Comparison:
         self._heard(side, steps)
         if other:
             self._other_rows.feed(which, other, batch)
+        if self._connects.table:
+            self._connects.hear(events)
         if pairing is not None:
             news = News(self._cross(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:
@@ -258,6 +264,7 @@ class Comparison:
         self.captured.finished = True
         last.exchanges = self._exchanges.changed(self.sides, now) + self._exchanges.finish()
         last.paths = self._losses.finish()
+        last.connects = self._connects.finish()
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
         last.subscribed = self._subscriptions.finish()
@@ -373,6 +380,7 @@ class Comparison:
         news.exchanges = self._exchanges.changed(self.sides, now)
         self.stray_byes.feed(news.exchanges)
         news.paths = self._losses.feed()
+        news.connects = self._connects.advance(now)
         # In a file the call ends a moment later: only a live run is warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
         news.registered = self._registrations.changed(now)

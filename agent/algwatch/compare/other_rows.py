@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other rows: keep-alives, bytes not captured and bytes that came twice tell about lines."""
+"""Other rows: keep-alives, connections, bytes not captured and bytes that came twice tell about
+lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from algwatch.base.native.layout import (
+    KIND_CONNECT,
     KIND_CUT,
     KIND_KEEPALIVE,
     KIND_OVERLAP,
@@ -16,6 +18,7 @@ from algwatch.base.native.layout import (
 from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import AT, BITS, KIND, LENGTH, Sighting
 from algwatch.compare.captured import Captured
+from algwatch.compare.connects import Connects
 from algwatch.compare.line import OVERLAPS, SPOILED
 from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
@@ -28,8 +31,9 @@ KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
 class OtherRows:
     """lost: called with side, packets and ns if bytes of a stream were not captured."""
 
-    def __init__(self, mappings: Mappings, lines: Lines, captured: Captured,
+    def __init__(self, connects: Connects, mappings: Mappings, lines: Lines, captured: Captured,
                  lost: Callable[[int, int, int], None]) -> None:  # fmt: skip
+        self._connects = connects
         self._mappings = mappings
         self._lines = lines
         self._captured = captured
@@ -44,6 +48,8 @@ class OtherRows:
                 self._lost(which, 0, row[AT])
                 if row[LENGTH]:
                     self._overlaps(batch.sighting(which, row, i))
+            elif row[KIND] == KIND_CONNECT:
+                self._connects.feed(which, row, i, batch)
             elif row[KIND] in KEEPALIVES:
                 ends = bytes(batch.ends[48 * i : 48 * i + 48])
                 if which == WAN:
