@@ -145,7 +145,7 @@ def is_unfollowed(call: Call, now: int) -> bool:
     s = call.near_caller or call.seen[0]
     if 300 <= s.rejected < 400:
         waited = min(now, s.until) - s.last_at >= T4
-        return call.inbound is False and waited and not call.followed
+        return (call.inbound is False or call.outward) and waited and not call.followed
     if s.rejected not in CHALLENGES or call.two_sided or s.challenged > 1:
         return False
     return s.request is not None and not address.is_unroutable(s.request.ends.src)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of CANCEL races (TXN007), and of callers that give up (TXN009)."""
+"""Golden cases of CANCEL races (TXN007), of callers that give up (TXN009), and of redirections."""
 
 from __future__ import annotations
 
@@ -154,6 +154,59 @@ def _() -> House:
 def _() -> House:
     """The phone follows the redirection with a call of another Call-ID."""
     return _redirected("followed@phone")
+
+
+@case("call-redirected-on-the-lan-alone", must_not=[*DLG, *ALG], one_file="lan",
+      outcomes=["rejected", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The LAN side alone shows as well that the phone calls nobody then."""
+    return _redirected()
+
+
+@case("call-redirected-on-the-wan-alone", must_not=[*DLG, *ALG], one_file="wan",
+      outcomes=["rejected", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """So does the WAN side, where the caller has registered."""
+    return _redirected()
+
+
+@case("call-near-miss-redirection-followed-on-the-lan-alone", must_not=[*DLG, *ALG],
+      one_file="lan", outcomes=["completed", "rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone follows it."""
+    return _redirected("followed@phone")
+
+
+def _forwarded() -> House:
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "forward@provider", fixed_contact=f"sip:100@{house.public}")
+    call.invite(5)
+    house.out(5.1, answer(302, call.delivered, to_tag="fwd", contact="<sip:555@example.net>"))
+    made = call._in_dialog("ACK", 1, f"{call.src}:5060", ())
+    house.into(5.15, made.replace(b"z9hG4bKack-", b"z9hG4bKi-").replace(b"tag=p-forward-provider",
+                                                                        b"tag=fwd"))  # fmt: skip
+    return house
+
+
+@case("call-near-miss-forwarded", must_not=[*DLG, *ALG], outcomes=["rejected"])
+def _() -> House:
+    """The phone forwards its calls with 302: nobody refused this one."""
+    return _forwarded()
+
+
+@case("call-near-miss-forwarded-on-the-lan-alone", must_not=[*DLG, *ALG], one_file="lan",
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The same on the LAN side alone: its caller goes elsewhere, and nothing of that comes here."""
+    return _forwarded()
+
+
+@case("call-near-miss-forwarded-on-the-wan-alone", must_not=[*DLG, *ALG], one_file="wan",
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The same on the WAN side alone."""
+    return _forwarded()
 
 
 def _challenged() -> House:
