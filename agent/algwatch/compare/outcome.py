@@ -30,13 +30,13 @@ def ack_of(call: Call, now: int) -> str:
         return "unknown"
     if call.is_plain:
         return "seen"
+    if ended_unacknowledged(s, d):
+        return "missing"
     on_side = s is call.sides[call.callee_side]
     if d.acked_at and on_side and not (ack_misdelivered(call) and keeps_coming(d)):
         return "seen"
     if survived(s, d, now, call):
         return "seen" if d.acked_at else "unknown"
-    if ended_unacknowledged(d):
-        return "missing"
     waited = min(now, s.until) - d.answered_at >= ACK_WAIT or s.gave_up(d)
     if d.repeats >= REPEATS or (d.repeats and waited):
         return "missing"

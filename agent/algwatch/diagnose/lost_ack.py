@@ -109,7 +109,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
     d = s.current if s is not None else None
     if s is None or d is None or not d.answered_at or d.answer is None:
         return None
-    if d.answers == 1 and not ack.ended_unacknowledged(d):
+    if d.answers == 1 and not ack.ended_unacknowledged(s, d):
         return None  # the 2xx was not repeated: the ACK is neither missing nor ignored
     ignored = ack_ignored(call, now)
     if ack_of(call, now) != "missing" and not ignored:
@@ -124,7 +124,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
             return LostAck(s, d, CANCELLED)
         if s.late_invites and not d.acked_at:
             return LostAck(s, d, ONE_SIDED_UNHEARD)
-        return LostAck(s, d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
+        return LostAck(s, d, ONE_SIDED_IGNORED if ignored or d.acked_at else ONE_SIDED)
     lan, wan = call.sides[LAN], call.sides[WAN]
     if lan is None or wan is None or not call.paired:
         return None
