@@ -57,9 +57,9 @@ def acked(s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], N
         if not d.ended_at:
             d.ack = batch.sighting(s.side, row, i)
             # Over UDP a 2xx that comes again tells of a fault, and over TCP nothing does.
-            if row[BITS] & ROW_TCP and not odd and d.answer is not None:
-                if not follows(d.ack, d.answer):
-                    d.odd = ASTRAY
+            tcp = row[BITS] & ROW_TCP
+            if tcp and not odd and d.answer is not None and not follows(d.ack, d.answer):
+                d.odd = ASTRAY
         step((s, CONFIRMED, row))
 
 

@@ -240,15 +240,15 @@ QUIET = [*DLG, *ALG, "TXN001", "TXN007"]
 GIVEN_UP = ["cancelled"]
 
 
-def _patient(house: House, waits: float, rings: float = 0, **how: bool) -> House:
+def _patient(house: House, waits: float, *rings: float, **how: bool) -> House:
     """The phone calls, gets 100, and hangs up. rings: when 180 comes; how: on which taps that
     is."""
     register(house, 0)
     call = Outgoing(house, "quiet@phone")
     call.invite(1)
     call.respond(1.03, 100)
-    if rings:
-        call.respond(1 + rings, 180, **how)  # type: ignore[arg-type]
+    for after in rings:
+        call.respond(1 + after, 180, **how)  # type: ignore[arg-type]
     call.cancel(1 + waits)
     call.respond(1.05 + waits, 487)
     call.nak(1.07 + waits)
@@ -264,7 +264,14 @@ def _() -> House:
 @case("txn009-ringing-stopped-in-the-router", [("TXN009", "router", "observed")], QUIET,
       outcomes=GIVEN_UP)  # fmt: skip
 def _() -> House:
-    """The 180 comes to the WAN side, and the phone never hears it."""
+    """The 180 comes to the WAN side twice, and the phone never hears it."""
+    return _patient(House(), 45, 2, 30, lan=False)
+
+
+@case("txn009-one-ringing-lost", [("TXN009", "unknown", "observed")], QUIET, outcomes=GIVEN_UP)
+def _() -> House:
+    """It comes once: a packet lost on the LAN side of the router, or by its capture, looks the
+    same as one that the router stops."""
     return _patient(House(), 45, 2, lan=False)
 
 

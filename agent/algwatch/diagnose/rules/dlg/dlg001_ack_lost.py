@@ -61,7 +61,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialog import ASTRAY, BY_BRANCH, BY_TAG, Dialog
+from algwatch.sip.dialog import ASTRAY, Dialog
 
 RULE = Rule(
     "DLG001", "ack-lost", "error", CALL,
@@ -299,7 +299,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return _to_another(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
-    if how.how in (lost.IGNORED, lost.WRONG_PORT, lost.BEYOND) and how.dialog.odd in (BY_BRANCH, BY_TAG):
+    odd = how.dialog.odd and how.dialog.odd != ASTRAY
+    if how.how in (lost.IGNORED, lost.WRONG_PORT, lost.BEYOND) and odd:
         # Its callee need not take such an ACK on any port (TXN008).
         where = odd_ack.place(call, how.dialog)
         return Reading(where, cause.of_place(where), READINGS[how.how].what)
