@@ -191,8 +191,8 @@ enum aw_kind {
                              more. Values outside its whole lines are 0 */
     AW_KIND_OVERLAP = 9,  /* TCP bytes that came again with other content, from
                              capture/reassembly.py; none where the stream broke off after them */
-    AW_KIND_CONNECT = 10  /* a TCP packet of a SIP port without data, with SYN or RST: its header.
-                             status has its flags, cseq the sequence number of the opening SYN */
+    AW_KIND_CONNECT = 10  /* a TCP packet of a SIP port without data, with FIN, SYN or RST: its header.
+                             status has its flags, cseq of SYN and its answers the SYN's number */
 };
 
 enum aw_row_bits {

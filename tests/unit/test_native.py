@@ -175,9 +175,9 @@ def test_encrypted_records_and_empty_segments_are_only_counted() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "number", "acknowledged"),
-    [(0x02, 7000, 0), (0x12, 9, 7001), (0x14, 0, 7001), (0x04, 7000, 9)],
+    [(0x02, 7000, 0), (0x12, 9, 7001), (0x14, 0, 7001), (0x04, 7000, 9), (0x11, 1, 7001)],
 )
-def test_a_connection_opened_or_refused_is_a_row_on_a_sip_port_only(
+def test_a_connection_opened_refused_or_ended_is_a_row_on_a_sip_port_only(
     flags: int, number: int, acknowledged: int
 ) -> None:
     for mine, ports in ((40000, (5060,)), (5061, ())):

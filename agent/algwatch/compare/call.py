@@ -32,7 +32,7 @@ class Call(Joined[DialogSet]):
     moved: the router has given the WAN port of this incoming call to another LAN host since the
     port was first used.
     followed: its caller was redirected and called the new target. outward: one side alone shows
-    that its caller is a phone.
+    that its caller is a phone. cut_off: its TCP connection ended, and nothing of it came since.
     contested: labels of messages with packets that contradict each other (see Pairing).
     astray: dialog sets of messages seen on one side under the other side's Call-ID. The router
     changes the Call-ID, but not in every message.
@@ -51,6 +51,7 @@ class Call(Joined[DialogSet]):
         "at_proxy",
         "call_id",
         "contested",
+        "cut_off",
         "followed",
         "from_",
         "gaps",
@@ -77,7 +78,7 @@ class Call(Joined[DialogSet]):
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
         self.unsolicited = self.moved = self.followed = self.was_overdue = self.settled = False
-        self.gaps = self.outward = False
+        self.gaps = self.outward = self.cut_off = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()

@@ -288,6 +288,8 @@ class Comparison:
         """A call is over: its summary, and its line, or the line it came too late for."""
         if self.captured.alone:
             self.captured.let_go(call)
+        if self.captured.finished and call.spoken:
+            call.cut_off = self._connects.has_ended(call.flow_pair, call.last_at)
         for s in (*call.sides, *call.astray):
             if s is not None:
                 self.sides[s.side].dialogs.forget(s)

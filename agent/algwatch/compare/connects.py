@@ -13,6 +13,7 @@ from algwatch.base.native.layout import INVITE, REGISTER, ROW_DIRECTED, ROW_OUTG
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import AT, BITS, CSEQ, STATUS, Row, Sighting
 from algwatch.base.table import Table
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.side import Side
@@ -20,7 +21,7 @@ from algwatch.sip.timers import SECOND, T2, TIMER_B, WINDOW
 from algwatch.sip.transaction import REQUEST, Event
 
 ATTEMPTS = 64  # followed at once
-SYN, RST = 2, 4  # RFC 9293 section 3.1, in the status of a row
+FIN, SYN, RST = 1, 2, 4  # RFC 9293 section 3.1, in the status of a row
 
 
 class Connect:
@@ -69,6 +70,8 @@ class Connects:
         # By host (16 bytes), ns: its latest new INVITE or accepted connection, and its REGISTER.
         self._invited: Table[bytes, int] = Table(ATTEMPTS)
         self._registered: Table[bytes, int] = Table(ATTEMPTS)
+        # Of ended connections of the LAN side, by both ends (36 bytes), ns.
+        self._ended: Table[bytes, int] = Table(ATTEMPTS)
 
     def feed(self, which: int, row: Row, i: int, batch: Batch) -> None:
         """A row of KIND_CONNECT, seen on that side."""
@@ -77,8 +80,10 @@ class Connects:
             self._ask(which, row, i, batch, ends)
             return
         key = ends[:16] + ends[40:42], row[CSEQ]
+        if which == LAN and row[STATUS] & (FIN | RST):
+            self._ended.add(_both(key[0], ends[16:32] + ends[42:44]), row[AT])
         one = self.table.get(key)
-        if one is None or one.asked[which] is None:
+        if one is None or one.asked[which] is None or row[STATUS] & FIN:
             return
         if row[STATUS] & RST:
             one.refused[which] = one.refused[which] or batch.sighting(which, row, i)
@@ -114,6 +119,12 @@ class Connects:
             return self._lines.speaks(host)
         registrations = self._sides[UNKNOWN].registrations.table.values()
         return any(one.transaction.ends[:16] == host for one in registrations)
+
+    def has_ended(self, pair: FlowPair | None, since: int) -> bool:
+        """Was this connection ended or broken off after since (ns)?"""
+        if pair is None or not self._ended:
+            return False
+        return self._ended.get(_both(pair.inside, pair.outside[18:]), 0) > since
 
     def hear(self, events: list[Event]) -> None:
         """A host that sends an INVITE after all has found another way. So has one with a REGISTER
@@ -165,6 +176,10 @@ class Connects:
         shown = one.first.ends
         outward = address.is_unroutable(shown.src) and not address.is_unroutable(shown.dst)
         return outward or self._lines.has(host, one.first.destination[:16])
+
+
+def _both(one: bytes, two: bytes) -> bytes:
+    return min(one, two) + max(one, two)
 
 
 def _find_left(one: Connect, beside: list[tuple[tuple[bytes, int], Connect]]) -> None:

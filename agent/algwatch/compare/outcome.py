@@ -82,7 +82,7 @@ def outcome(call: Call, now: int, said: str = "") -> str:
         return "unknown" if _bye_is_open(call) else "completed"
     if given_up and (caller := call.near_caller) is not None and caller.current is None:
         return "unanswered"  # the 2xx came too late for it, or never
-    if call.partial or call.disowned is not None or _may_come_again(call, now):
+    if call.partial or call.cut_off or call.disowned is not None or _may_come_again(call, now):
         return "unknown"
     return "ongoing"
 

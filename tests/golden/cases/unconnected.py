@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of TCP connections for SIP that never open (SIZE002)."""
+"""Golden cases of TCP connections for SIP that never open (SIZE002), or end during a call."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from craft import START, House, outgoing_call, register, tcp_frame
+from craft import START, House, Outgoing, answer, outgoing_call, register, tcp_frame
 
 from cases.case import ALG, DLG, case
+from cases.streams import _over_tcp
 
 SYN, SYN_ACK, RST_ACK = 0x02, 0x12, 0x14
 AGAIN = (0, 1, 3, 7, 15)  # seconds; Linux sends a SYN again so
@@ -191,3 +192,53 @@ def _() -> House:
     outgoing_call(house, 5, "short@phone")
     _asks(house, 12, (0, 1))
     return house
+
+
+# ---- a connection that ends during a call ----
+
+FIN_ACK = 0x11
+
+
+def _restarted(flags: int, bye: int = 0) -> House:
+    """A call over TCP; the provider ends the connection, and the phone registers over another one.
+    bye: the status of the answer to a BYE there, 0 without one."""
+    house, after = House(), House(port=5062, wan_port=5062)
+    register(house, 0)
+    call = Outgoing(house, "mid@tcp")
+    call.invite(2)
+    call.respond(2.2, 180)
+    call.ok(4)
+    call.ack(4.02)
+    for n in range(3):
+        register(after, 30 + 40 * n, n=5 + n)
+    if bye:
+        made = call._request("BYE", 2, call.far_contact.strip("<>"), f";tag={call._tag}")
+        after.into(80.03, answer(bye, after.out(80, made)))
+    first, second = _over_tcp(house), _over_tcp(after)
+    house.lan, house.wan = first.lan + second.lan, first.wan + second.wan
+    ns = (START + 20) * 10**9
+    for tap, near, behind in ((house.wan, house.wan_ip, 0), (house.lan, house.phone, 1)):
+        made = tcp_frame(b"", house.provider, 5060, near, 5060, 5000, 900, flags, 2000)
+        tap.append((ns + 200_000 * behind, made[:22] + bytes([60 - behind]) + made[23:]))
+    return house
+
+
+@case("call-cut-off-by-the-end-of-its-connection", must_not=[*DLG, *ALG, "DLG008", "SIZE002"],
+      outcomes=["unknown"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The server is restarted in the middle of a call: nothing of the call comes any more."""
+    return _restarted(FIN_ACK)
+
+
+@case("call-near-miss-goes-on-over-another-connection",
+      must_not=[*DLG, *ALG, "DLG008", "SIZE002"])  # fmt: skip
+def _() -> House:
+    """The phone ends the call over its new connection, and the server still knows it."""
+    return _restarted(RST_ACK, 200)
+
+
+@case("dlg008-restarted-over-tcp", [("DLG008", "network", "observed")],
+      [*DLG, *ALG, "SIZE002"])  # fmt: skip
+def _() -> House:
+    """The server does not know the call any more. The private Contact of the phone is not why."""
+    return _restarted(RST_ACK, 481)
