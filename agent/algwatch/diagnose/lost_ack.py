@@ -43,6 +43,7 @@ ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, WRONG_PHONE, IGNORED, BEYOND)
 _UNHEARD = (UNHEARD, ONE_SIDED_UNHEARD)
+_NOT_SEEN = (NOT_SENT, NEVER_ON_WAN, ONE_SIDED)  # without any ACK
 # Readings without a place for the loss.
 NOT_PROVED = (UNSEEN, CONTESTED)
 
@@ -95,6 +96,8 @@ def _lost_ack(call: Call, known: Known) -> LostAck | None:
     lost = _reading(call, known.now)
     if lost is not None and not call.contested.isdisjoint(("ACK", "2xx INVITE")):
         return LostAck(lost.side, lost.dialog, CONTESTED)
+    if lost is not None and lost.how in _NOT_SEEN and _began_before(lost.dialog):
+        return LostAck(lost.side, lost.dialog, UNSEEN)
     if lost is None or lost.how == ONE_SIDED_IGNORED or not known.lossy(call):
         return lost
     # A lost packet could have been another ACK. Trust the reading only if both INVITE and ACK were
@@ -102,6 +105,13 @@ def _lost_ack(call: Call, known: Known) -> LostAck | None:
     if lost.how in SHOWN and "INVITE" in call.flow_pairs and "ACK" in call.flow_pairs:
         return lost
     return LostAck(lost.side, lost.dialog, UNSEEN)
+
+
+def _began_before(d: Dialog) -> bool:
+    """The capture began behind the INVITE and its provisional responses: the first 2xx seen may be
+    a repetition, and an ACK to the one before it unseen."""
+    t = d.invite
+    return t is None or not (t.requests or t.provisional_at)
 
 
 def _reading(call: Call, now: int) -> LostAck | None:
