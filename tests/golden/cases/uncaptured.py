@@ -247,3 +247,44 @@ def _() -> House:
     """The capture begins between the CANCEL and its 200: the call was taken back, and all that is
     to be seen of it is right."""
     return _answered_before(8.02, cancelled=True)
+
+
+# ---- a re-INVITE in vain, until somebody hangs up ----
+
+
+def _hung_up_meanwhile(repeats: int) -> House:
+    """The phone asks for a hold, the provider does not answer, and hangs up."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "hold@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    call.ok(2)
+    call.ack(2.02)
+    target = call.far_contact.strip("<>")
+    made = call._request("INVITE", 2, target, f";tag={call._tag}", call.contact, call.body, "hold")
+    for after in (0, *LADDER_INVITE)[: repeats + 1]:
+        house.out(10 + after, made)
+    call.far_bye(10 + LADDER_INVITE[repeats - 1] + 0.2)
+    register(house, 60, n=2)
+    return house
+
+
+@case("txn001-hold-in-vain-until-the-bye", [("TXN001", "network", "observed")],
+      [*DLG, *ALG, "DLG014"])  # fmt: skip
+def _() -> House:
+    """The re-INVITE is sent five times in 7.5 s, and nobody answers it."""
+    return _hung_up_meanwhile(4)
+
+
+@case("txn001-hold-in-vain-on-the-lan-alone", [("TXN001", "unknown", "observed")],
+      [*DLG, *ALG, "DLG014"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone."""
+    return _hung_up_meanwhile(4)
+
+
+@case("txn001-near-miss-hung-up-at-once", must_not=["TXN001", "DLG014", *DLG, *ALG])
+def _() -> House:
+    """The provider hangs up after the first repetition: its 2xx may have been on the way."""
+    return _hung_up_meanwhile(1)
