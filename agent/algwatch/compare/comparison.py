@@ -64,8 +64,7 @@ class Comparison:
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
                  watch: Callable[[Crossing], None] | None,
                  memory: int | None = None) -> None:  # fmt: skip
-        self.two_sided = two_sided
-        self.live = live
+        self.two_sided, self.live = two_sided, live
         self.media: Counted | None = None
         self.watch = watch
         self.one_sided_news = True
@@ -80,8 +79,7 @@ class Comparison:
             self.sides[LAN].qualify.met = unsolicited.watches
         self.mappings = Mappings(more)
         self.pairing = Pairing(self.mappings, limits.pairs, unsolicited) if two_sided else None
-        for which in (LAN, WAN):
-            self.sides[which].transactions.weighs = two_sided
+        self.sides[LAN].transactions.weighs = self.sides[WAN].transactions.weighs = two_sided
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
         self.stray_byes = StrayByes()
@@ -100,9 +98,8 @@ class Comparison:
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
         self._connects = Connects(two_sided, self.sides, self.lines, self.mappings)
-        self._other_rows = OtherRows(
-            self._connects, self.mappings, self.lines, self.captured, self.lost
-        )
+        told = self._connects, self.mappings, self.lines, self.captured
+        self._other_rows = OtherRows(*told, self.lost)
         self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._crossed = Crossed(
@@ -288,8 +285,8 @@ class Comparison:
         """A call is over: its summary, and its line, or the line it came too late for."""
         if self.captured.alone:
             self.captured.let_go(call)
-        if self.captured.finished and call.spoken:
-            call.cut_off = self._connects.has_ended(call.flow_pair, call.last_at)
+        over = self.captured.finished
+        call.cut_off = over and self._connects.has_ended(call.flow_pair, call.last_at)
         for s in (*call.sides, *call.astray):
             if s is not None:
                 self.sides[s.side].dialogs.forget(s)
