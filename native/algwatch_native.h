@@ -189,8 +189,10 @@ enum aw_kind {
     AW_KIND_SEGMENT = 7,  /* TCP bytes of a SIP flow that are not whole messages */
     AW_KIND_CUT = 8,      /* the captured part of a SIP message: evidence of its time and flow, no
                              more. Values outside its whole lines are 0 */
-    AW_KIND_OVERLAP = 9   /* TCP bytes that came again with other content, from
+    AW_KIND_OVERLAP = 9,  /* TCP bytes that came again with other content, from
                              capture/reassembly.py; none where the stream broke off after them */
+    AW_KIND_CONNECT = 10  /* a TCP packet of a SIP port without data, with FIN, SYN or RST: its header.
+                             status has its flags, cseq of SYN and its answers the SYN's number */
 };
 
 enum aw_row_bits {

@@ -215,6 +215,21 @@ static void from_udp(packet *k) {
     }
 }
 
+/* A connection to a SIP port that somebody opens, accepts, refuses or ends. Before it stands
+ * there is no message to be seen. */
+static void add_connect(packet *k) {
+    enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+    const aw_frame *f = k->frame;
+    if (is_cut(k) || f->header < 20 || !accepted(k)) return;
+    const uint32_t header = f->payload - f->header;
+    const uint8_t *number = k->p + header + 8; /* of acknowledgement */
+    const uint32_t next = (uint32_t)number[0] << 24 | (uint32_t)number[1] << 16 |
+                          (uint32_t)number[2] << 8 | number[3];
+    aw_row *row = add_row(k, f, AW_KIND_CONNECT, header, f->header);
+    row->status = f->tcp_flags & (FIN | SYN | RST | ACK);
+    row->cseq = f->tcp_flags & ACK ? next - 1 : f->seq;
+}
+
 /* All whole messages in the segment; the rest is for capture/reassembly.py. */
 static void from_tcp(packet *k) {
     const aw_frame *f = k->frame;
@@ -226,6 +241,7 @@ static void from_tcp(packet *k) {
 
     if (!f->length) {
         k->out->counts->other++;
+        if (f->tcp_flags & 7 && (k->watched || is_sips(f))) add_connect(k); /* FIN, SYN, RST */
         return;
     }
     while (i < end && given(k) < AW_ROWS_A_PACKET - 1) {

@@ -77,9 +77,9 @@ def fragmented(packets: Iterable[Packet], mtu: int = 1500) -> list[Packet]:
 
 
 def tcp_frame(payload: bytes, src: str, sport: int, dst: str, dport: int, seq: int,
-              ident: int = 1) -> bytes:  # fmt: skip
+              ident: int = 1, flags: int = 0x18, ack: int = 1) -> bytes:  # fmt: skip
     """Ethernet, IPv4, one TCP segment."""
-    tcp = struct.pack("!HHIIBBHHH", sport, dport, seq, 1, 0x50, 0x18, 65535, 0, 0) + payload
+    tcp = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 65535, 0, 0) + payload
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), ident, 0, 64, 6, 0)
     macs = bytes.fromhex("02000000000202000000000a0800")
     return macs + head + ip_address(src).packed + ip_address(dst).packed + tcp

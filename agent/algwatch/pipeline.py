@@ -26,12 +26,11 @@ from algwatch.sip.timers import SECOND
 
 
 class Pipeline:
-    """Batches in, reports out. Sans-IO: packet time drives every timer.
+    """Batches in, reports out, in order. Sans-IO: packet time drives every timer.
 
-    taps: indexed by Batch.tap. Each method returns a list of reports, in order. watch: called with
-    every message once its outcome is known. strict: failing rules raise (tests). clock: ns, to time
-    the rules. quality: the survey of the taps, if done before. memory: bytes of kept messages, by
-    default 1 MB live and 256 MB for files. media: the RTP. known, knowledge: for rules; for later.
+    taps: indexed by Batch.tap. watch: called with every message once its outcome is known. strict:
+    failing rules raise (tests). clock: ns, to time rules. quality: an earlier survey. memory: bytes
+    of kept messages, 1 MB live, 256 MB for files. media: RTP. known, knowledge: for rules; later.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
@@ -119,6 +118,7 @@ class Pipeline:
         events: list[subject.Event] = [(subject.CROSSING, crossing) for crossing in news.crossings]
         events += [(subject.TRANSACTION, exchange) for exchange in news.exchanges]
         events += [(subject.PATH, path) for path in news.paths]
+        events += [(subject.CONNECT, one) for one in news.connects]
         reports = self._told(events) if events else []
         for moment in news.moments:
             reports += self._moment(moment)

@@ -173,6 +173,25 @@ def test_encrypted_records_and_empty_segments_are_only_counted() -> None:
     assert kinds(four(tcp(b"\x17\x03\x03\x00\x05abcde"), 6), four(tcp(b""), 6)) == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "number", "acknowledged"),
+    [(0x02, 7000, 0), (0x12, 9, 7001), (0x14, 0, 7001), (0x04, 7000, 9), (0x11, 1, 7001)],
+)
+def test_a_connection_opened_refused_or_ended_is_a_row_on_a_sip_port_only(
+    flags: int, number: int, acknowledged: int
+) -> None:
+    for mine, ports in ((40000, (5060,)), (5061, ())):
+        header = struct.pack(
+            "!HHIIBBHHH", mine, 5060, number, acknowledged, 0x50, flags, 65535, 0, 0
+        )
+        (row,) = scan(RAW, four(header, 6), ports=ports)
+        assert (row.kind, row.status, row.cseq) == (layout.KIND_CONNECT, flags, 7000)
+        assert (row.payload, row.length) == (20, 20)
+    assert kinds(four(header, 6), ports=(5070,)) == [layout.KIND_CONNECT]  # 5061
+    assert kinds(four(header[:13] + b"\x10" + header[14:], 6)) == []
+    assert kinds(four(b"\x10\x00" + header[2:], 6), ports=(5070,)) == []
+
+
 def icmp(kind: int, quoted: bytes) -> bytes:
     return four(struct.pack("!BBHI", kind, 1, 0, 0) + quoted, 1)
 

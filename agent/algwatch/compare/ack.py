@@ -7,7 +7,7 @@ first one. So a 2xx that stops early was acknowledged, with or without an ACK in
 
 from __future__ import annotations
 
-from algwatch.sip.dialog import Dialog, DialogSet
+from algwatch.sip.dialog import ASTRAY, Dialog, DialogSet
 from algwatch.sip.timers import ACK_WAIT, SECOND, T1, T2, WINDOW
 
 TYPE_CHECKING = False
@@ -36,12 +36,15 @@ def waited_out(s: DialogSet, d: Dialog) -> bool:
     return went_to_the_end(d)
 
 
-def ended_unacknowledged(d: Dialog) -> bool:
+def ended_unacknowledged(s: DialogSet, d: Dialog) -> bool:
     """A 2xx came once and got no ACK, and the BYE of either end came 64*T1 later. Over TCP, and at
-    a B2BUA, nothing is repeated."""
-    if d.acked_at or d.stray_ack is not None or d.answers != 1 or not d.bye_at:
+    a B2BUA, nothing is repeated. Or its ACK did not go where the 2xx says, and this BYE is the
+    callee's."""
+    if d.answers != 1 or not d.bye_at or abs(d.bye_at - d.answered_at - ACK_WAIT) > CLOSE:
         return False
-    return abs(d.bye_at - d.answered_at - ACK_WAIT) <= CLOSE
+    if d.acked_at:
+        return d.odd == ASTRAY and s.gave_up(d)
+    return d.stray_ack is None
 
 
 def _next(d: Dialog) -> int:
@@ -59,7 +62,7 @@ def survived(s: DialogSet, d: Dialog, now: int, call: Call | None = None) -> boo
     overdue = d.bye_at and d.answers > 1 and quiet > _next(d) + WINDOW
     if quiet <= T2 + SECOND and not overdue:
         return False  # it may still repeat
-    if waited_out(s, d) or ended_unacknowledged(d):
+    if waited_out(s, d) or ended_unacknowledged(s, d):
         return False
     lasted = d.bye_at - d.answered_at - ACK_WAIT if d.bye_at else 0
     if d.acked_last >= d.answer_last or lasted > SLACK:
@@ -71,7 +74,7 @@ def survived(s: DialogSet, d: Dialog, now: int, call: Call | None = None) -> boo
 def dropped(s: DialogSet, d: Dialog, now: int) -> bool:
     """True if a callee without its ACK ended the call, by its BYE or by waiting to the end. A
     callee that fell silent before, or whose caller hung up, did not. now: ns."""
-    if s.gave_up(d) or ended_unacknowledged(d):
+    if s.gave_up(d) or ended_unacknowledged(s, d):
         return True
     return went_to_the_end(d) and min(now, s.until) - d.answered_at >= ACK_WAIT
 

@@ -32,7 +32,8 @@ class Call(Joined[DialogSet]):
     its session; 0: never. at_proxy: the Contact of its 2xx is a proxy's own (sip/target.py).
     moved: the router has given the WAN port of this incoming call to another LAN host since the
     port was first used.
-    followed: its caller was redirected and called the new target.
+    followed: its caller was redirected and called the new target. outward: one side alone shows
+    that its caller is a phone. cut_off: its TCP connection ended, and nothing of it came since.
     contested: labels of messages with packets that contradict each other (see Pairing).
     astray: dialog sets of messages seen on one side under the other side's Call-ID. The router
     changes the Call-ID, but not in every message.
@@ -51,6 +52,7 @@ class Call(Joined[DialogSet]):
         "at_proxy",
         "call_id",
         "contested",
+        "cut_off",
         "followed",
         "from_",
         "gaps",
@@ -58,6 +60,7 @@ class Call(Joined[DialogSet]):
         "inbound",
         "moved",
         "oriented",
+        "outward",
         "overdue",
         "predicted",
         "settled",
@@ -76,7 +79,7 @@ class Call(Joined[DialogSet]):
         self.alarm_at = 0
         self.predicted = self.overdue = self.unjudged = self.at_proxy = False
         self.unsolicited = self.moved = self.followed = self.was_overdue = self.settled = False
-        self.gaps = False
+        self.gaps = self.outward = self.cut_off = False
         self._wan_contact = ""
         self._phone_contact = NOWHERE
         self.contested: frozenset[str] = frozenset()

@@ -16,6 +16,7 @@ from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
 from algwatch.compare.calls import WARNINGS, Calls
 from algwatch.compare.captured import Captured
+from algwatch.compare.connects import Connects
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossed import Crossed
@@ -64,8 +65,7 @@ class Comparison:
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
                  watch: Callable[[Crossing], None] | None,
                  memory: int | None = None) -> None:  # fmt: skip
-        self.two_sided = two_sided
-        self.live = live
+        self.two_sided, self.live = two_sided, live
         self.media: Counted | None = None
         self.watch = watch
         self.one_sided_news = True
@@ -80,8 +80,7 @@ class Comparison:
             self.sides[LAN].qualify.met = unsolicited.watches
         self.mappings = Mappings(more)
         self.pairing = Pairing(self.mappings, limits.pairs, unsolicited) if two_sided else None
-        for which in (LAN, WAN):
-            self.sides[which].transactions.weighs = two_sided
+        self.sides[LAN].transactions.weighs = self.sides[WAN].transactions.weighs = two_sided
         self.lines = Lines(limits.lines)
         self._knocks = Knocks()
         self.stray_byes = StrayByes()
@@ -100,7 +99,9 @@ class Comparison:
         self.registered = self._registrations.all
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
-        self._other_rows = OtherRows(self.mappings, self.lines, self.captured, self.lost)
+        self._connects = Connects(two_sided, self.sides, self.lines, self.mappings)
+        told = self._connects, self.mappings, self.lines, self.captured
+        self._other_rows = OtherRows(*told, self.lost)
         self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._crossed = Crossed(
@@ -133,7 +134,7 @@ class Comparison:
     def due(self) -> int:
         """ns; advance() does nothing before it."""
         due = min(self.calls.due, self._registrations.due, self._subscriptions.due)
-        due = min(due, self._exchanges.due)
+        due = min(due, self._exchanges.due, self._connects.due)
         if self.calls.young:
             due = min(due, self.calls.young.due)
         if self._silences.table:
@@ -163,6 +164,8 @@ class Comparison:
         self._heard(side, steps)
         if other:
             self._other_rows.feed(which, other, batch)
+        if self._connects.table:
+            self._connects.hear(events)
         if pairing is not None:
             news = News(self._cross(pairing.feed(which, fresh)) if fresh else [])
             if self.calls.forgets:
@@ -259,6 +262,7 @@ class Comparison:
         self.captured.finished = True
         last.exchanges = self._exchanges.changed(self.sides, now) + self._exchanges.finish()
         last.paths = self._losses.finish()
+        last.connects = self._connects.finish()
         last.moments = self.calls.finish(now)
         last.registered = self._registrations.finish(now)
         last.subscribed = self._subscriptions.finish()
@@ -282,6 +286,8 @@ class Comparison:
         """A call is over: its summary, and its line, or the line it came too late for."""
         if self.captured.alone:
             self.captured.let_go(call)
+        over = self.captured.finished
+        call.cut_off = over and self._connects.has_ended(call.flow_pair, call.last_at)
         for s in (*call.sides, *call.astray):
             if s is not None:
                 self.sides[s.side].dialogs.forget(s)
@@ -374,6 +380,7 @@ class Comparison:
         news.exchanges = self._exchanges.changed(self.sides, now)
         self.stray_byes.feed(news.exchanges)
         news.paths = self._losses.feed()
+        news.connects = self._connects.advance(now)
         # In a file the call ends a moment later: only a live run is warned.
         news.moments = [m for m in self.calls.advance(now) if self.live or m[1] not in WARNINGS]
         news.registered = self._registrations.changed(now)

@@ -29,6 +29,9 @@ def _both(own: dict[str, Crossing], more: dict[str, Crossing]) -> dict[str, Cros
     return {**own, **more, **own} if more else own
 
 
+AGAIN = " again"
+
+
 def label(crossing: Crossing) -> str:
     """ "INVITE", "2xx INVITE", "ACK" ..."""
     return label_of(crossing.entered)
@@ -45,13 +48,13 @@ class Joined(Generic[T]):
     changes them.
 
     By label of the message (see `label`): flow_pairs, of the latest crossing; unpaired: messages
-    without their other copy; changed: rewritten messages, the first and those not explained by the
-    mapping; misdelivered: inbound messages at another LAN port than mapped. headers: fields
-    rewritten according to the mapping, in any message; wrote: fields with another address written
-    on the way out; unexplained: a rewrite is not explained by the mapping. names: its names on both
-    sides, since the router changed one. unrestored: by word of compare/restored.py, the first
-    message to the phone with the public address in a field changed by the router. paired: a message
-    of it crossed.
+    without their other copy, a second one of its label under this and AGAIN; changed: rewritten
+    messages, the first and those not explained by the mapping; misdelivered: inbound messages at
+    another LAN port than mapped. headers: fields rewritten according to the mapping, in any
+    message; wrote: fields with another address written on the way out; unexplained: a rewrite is
+    not explained by the mapping. names: its names on both sides, since the router changed one.
+    unrestored: by word of compare/restored.py, the first message to the phone with the public
+    address in a field changed by the router. paired: a message of it crossed.
     """
 
     __slots__ = ("changed", "flow_pairs", "headers", "keys", "misdelivered", "names", "paired",
@@ -105,7 +108,7 @@ class Joined(Generic[T]):
         if pair is None:
             if self.unpaired is _NO_CROSSINGS:
                 self.unpaired = {}
-            self.unpaired.setdefault(kind, crossing)
+            self.unpaired.setdefault(kind if kind not in self.unpaired else kind + AGAIN, crossing)
             return
         self.paired = True
         if crossing.rewritten:

@@ -35,9 +35,12 @@ class Knocks:
         registered = registrations.all()
         clients = _clients(registered)
         for call, _ in news.moments:
+            request = call.seen[0].request
+            if 300 <= call.seen[0].rejected < 400 and request is not None:
+                call.outward = _is_outward(request, clients)
             if call.spoken:
                 self._answered.add(call.host, None)
-            elif not (call.partial or _waits(call)) and self._is_one(call.seen[0].request, clients):
+            elif not (call.partial or _waits(call)) and self._is_one(request, clients):
                 call.unsolicited = True
         for one in registered:
             if not one.near.accepted_at and self._is_one(one.near.request, clients):
@@ -62,6 +65,14 @@ class Knocks:
         called = Message(request.payload).to.host
         # A provider may call number@its-own-address; and it repeats the Contact in the Request-URI.
         return address.is_literal(called) and called != ends.src and called not in registrars
+
+
+def _is_outward(request: Sighting, clients: dict[str, set[str]]) -> bool:
+    """A phone calls somebody outside."""
+    ends = request.ends
+    if address.is_unroutable(ends.src) or address.is_unroutable(ends.dst):
+        return not address.is_unroutable(ends.dst)
+    return ends.src in clients and ends.dst not in clients
 
 
 def _waits(call: Call) -> bool:

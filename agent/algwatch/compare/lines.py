@@ -91,6 +91,10 @@ class Lines:
         """True if anything has crossed between these two addresses (16 bytes each)."""
         return phone + remote in self.table
 
+    def speaks(self, phone: bytes) -> bool:
+        """True if anything of this phone (16 bytes) has crossed."""
+        return any(key[:16] == phone for key in self.table)
+
     def beside(self, line: Line) -> Iterator[Line]:
         """The lines of other phones here with the same provider."""
         return (one for one in self.at(line.remote) if one is not line)

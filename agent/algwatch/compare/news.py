@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from algwatch.compare.calls import Moment
+from algwatch.compare.connects import Connect
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.line import Line
@@ -15,15 +16,17 @@ from algwatch.compare.subscribed import Subscribed
 class News:
     """Things to judge, in this order. crossings: for rules; exchanges: failed requests; moments: of
     calls with news or at their end; registered: registrations with a new outcome; paths: pairs of
-    hosts with a recovered retransmission; lines: phones silent for too long; subscribed:
-    subscriptions with news."""
+    hosts with a recovered retransmission; connects: TCP connections asked for in vain; lines:
+    phones silent for too long; subscribed: subscriptions with news."""
 
     __slots__ = (
-        "crossings", "exchanges", "lines", "moments", "paths", "registered", "subscribed"
+        "connects", "crossings", "exchanges", "lines", "moments", "paths", "registered",
+        "subscribed",
     )  # fmt: skip
 
     def __init__(self, crossings: list[Crossing]) -> None:
         self.crossings = crossings
+        self.connects: list[Connect] = []
         self.exchanges: list[Exchange] = []
         self.lines: list[Line] = []
         self.moments: list[Moment] = []

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other rows: keep-alives, bytes not captured and bytes that came twice tell about lines."""
+"""Other rows: keep-alives, connections, bytes not captured and bytes that came twice tell about
+lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from algwatch.base.native.layout import (
+    KIND_CONNECT,
     KIND_CUT,
     KIND_KEEPALIVE,
     KIND_OVERLAP,
@@ -15,6 +17,7 @@ from algwatch.base.native.layout import (
 from algwatch.base.packet import LAN, WAN, Batch
 from algwatch.base.sighting import AT, BITS, KIND, LENGTH, Sighting, came_in
 from algwatch.compare.captured import Captured
+from algwatch.compare.connects import Connects
 from algwatch.compare.line import OVERLAPS, SPOILED
 from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
@@ -27,8 +30,9 @@ KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
 class OtherRows:
     """lost: called with side, packets and ns if a packet was not captured whole."""
 
-    def __init__(self, mappings: Mappings, lines: Lines, captured: Captured,
+    def __init__(self, connects: Connects, mappings: Mappings, lines: Lines, captured: Captured,
                  lost: Callable[[int, int, int], None]) -> None:  # fmt: skip
+        self._connects = connects
         self._mappings = mappings
         self._lines = lines
         self._captured = captured
@@ -45,6 +49,8 @@ class OtherRows:
                     self._captured.lost[which] += 1
                 elif row[LENGTH]:
                     self._overlaps(batch.sighting(which, row, i))
+            elif row[KIND] == KIND_CONNECT:
+                self._connects.feed(which, row, i, batch)
             elif row[KIND] in KEEPALIVES:
                 ends = bytes(batch.ends[48 * i : 48 * i + 48])
                 if which == WAN:

@@ -31,13 +31,13 @@ def ack_of(call: Call, now: int) -> str:
         return "unknown"
     if call.is_plain:
         return "seen"
+    if ended_unacknowledged(s, d):
+        return "missing"
     on_side = s is call.sides[call.callee_side]
     if d.acked_at and on_side and not (ack_misdelivered(call) and keeps_coming(d)):
         return "seen"
     if survived(s, d, now, call):
         return "seen" if d.acked_at else "unknown"
-    if ended_unacknowledged(d):
-        return "missing"
     waited = min(now, s.until) - d.answered_at >= ACK_WAIT or s.gave_up(d)
     if d.repeats >= REPEATS or (d.repeats and waited):
         return "missing"
@@ -83,7 +83,7 @@ def outcome(call: Call, now: int, said: str = "") -> str:
         return "unknown" if _bye_is_open(call) else "completed"
     if given_up and (caller := call.near_caller) is not None and caller.current is None:
         return "unanswered"  # the 2xx came too late for it, or never
-    if call.partial or call.disowned is not None or _may_come_again(call, now):
+    if call.partial or call.cut_off or call.disowned is not None or _may_come_again(call, now):
         return "unknown"
     return "ongoing"
 
@@ -156,7 +156,7 @@ def is_unfollowed(call: Call, now: int) -> bool:
     s = call.near_caller or call.seen[0]
     if 300 <= s.rejected < 400:
         waited = min(now, s.until) - s.last_at >= T4
-        return call.inbound is False and waited and not call.followed
+        return (call.inbound is False or call.outward) and waited and not call.followed
     if s.rejected not in CHALLENGES or call.two_sided or s.challenged > 1:
         return False
     return s.request is not None and not address.is_unroutable(s.request.ends.src)

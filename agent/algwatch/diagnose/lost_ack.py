@@ -44,6 +44,7 @@ ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, WRONG_PHONE, IGNORED, BEYOND)
 _UNHEARD = (UNHEARD, ONE_SIDED_UNHEARD)
+_NOT_SEEN = (NOT_SENT, NEVER_ON_WAN, ONE_SIDED)  # without any ACK
 # Readings without a place for the loss.
 NOT_PROVED = (UNSEEN, CONTESTED)
 
@@ -96,6 +97,8 @@ def _lost_ack(call: Call, known: Known) -> LostAck | None:
     lost = _reading(call, known.now)
     if lost is not None and not call.contested.isdisjoint(("ACK", "2xx INVITE")):
         return LostAck(lost.side, lost.dialog, CONTESTED)
+    if lost is not None and lost.how in _NOT_SEEN and _began_before(lost.dialog):
+        return LostAck(lost.side, lost.dialog, UNSEEN)
     if lost is None or lost.how == ONE_SIDED_IGNORED or not known.lossy(call):
         return lost
     # A lost packet could have been another ACK. Trust the reading only if both INVITE and ACK were
@@ -105,6 +108,13 @@ def _lost_ack(call: Call, known: Known) -> LostAck | None:
     return LostAck(lost.side, lost.dialog, UNSEEN)
 
 
+def _began_before(d: Dialog) -> bool:
+    """The capture began behind the INVITE and its provisional responses: the first 2xx seen may be
+    a repetition, and an ACK to the one before it unseen."""
+    t = d.invite
+    return t is None or not (t.requests or t.provisional_at)
+
+
 def _reading(call: Call, now: int) -> LostAck | None:
     s = call.near_callee
     d = s.current if s is not None else None
@@ -112,7 +122,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
         return None
     if 0 < d.bye_at < d.answered_at and d.ended_at and not d.both_ended:
         return None  # a user had hung up before this 2xx, so its ACK keeps no call (RFC 5407 B)
-    if d.answers == 1 and not ack.ended_unacknowledged(d):
+    if d.answers == 1 and not ack.ended_unacknowledged(s, d):
         return None  # the 2xx was not repeated: the ACK is neither missing nor ignored
     ignored = ack_ignored(call, now)
     if ack_of(call, now) != "missing" and not ignored:
@@ -127,7 +137,7 @@ def _reading(call: Call, now: int) -> LostAck | None:
             return LostAck(s, d, CANCELLED)
         if s.late_invites and not d.acked_at:
             return LostAck(s, d, ONE_SIDED_UNHEARD)
-        return LostAck(s, d, ONE_SIDED_IGNORED if ignored else ONE_SIDED)
+        return LostAck(s, d, ONE_SIDED_IGNORED if ignored or d.acked_at else ONE_SIDED)
     lan, wan = call.sides[LAN], call.sides[WAN]
     if lan is None or wan is None or not call.paired:
         return None

@@ -37,6 +37,10 @@ mapping, or after too long a silence of its mapping."""
 PATH = "path"
 """compare.loss.Path: two hosts, after a repeated message between them went through."""
 
+CONNECT = "connect"
+"""compare.connects.Connect: a TCP connection to a SIP port, asked for in vain: refused, or without
+an answer for 64*T1 or until the end, and the host that asked has found no other way."""
+
 HOST = "host"
 """base.host.Host: the router's facts about itself. Live only, once a minute."""
 
@@ -52,6 +56,7 @@ SUBJECTS = (
     MEDIA,
     LINE,
     PATH,
+    CONNECT,
     HOST,
     CAPTURE,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
+from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING, ROW_TCP
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
-from algwatch.sip.dialog import BY_BRANCH, BY_TAG, Dialog, DialogSet
+from algwatch.sip.dialog import ASTRAY, BY_BRANCH, BY_TAG, Dialog, DialogSet
 from algwatch.sip.step import CONFIRMED, Step
+from algwatch.sip.target import follows
 
 
 def acked(s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], None],
@@ -55,6 +56,10 @@ def acked(s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], N
         d.odd = odd
         if not d.ended_at:
             d.ack = batch.sighting(s.side, row, i)
+            # Over UDP a 2xx that comes again tells of a fault, and over TCP nothing does.
+            tcp = row[BITS] & ROW_TCP
+            if tcp and not odd and d.answer is not None and not follows(d.ack, d.answer):
+                d.odd = ASTRAY
         step((s, CONFIRMED, row))
 
 

@@ -15,6 +15,7 @@ from algwatch.sip.transaction import Transaction
 # Faults of an ACK that still acknowledges its 2xx.
 BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.2.4)
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
+ASTRAY = "astray"  # over TCP: it does not follow the Contact or Record-Route of the 2xx
 NOT_ODD = ""
 
 # The message without the SDP of an offer or answer in it.

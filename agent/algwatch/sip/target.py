@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.sighting import Sighting
-from algwatch.sip.message import Address, Message, reach, to_text
+from algwatch.sip.message import Address, Message, parsed, reach, to_text
 
 LOOSE = b"lr"
 GRUU = b"gr"  # RFC 5627
@@ -76,6 +76,35 @@ class Misaddressed:
 
     def __bool__(self) -> bool:
         return bool(self.uri or self.route)
+
+
+def follows(ack: Sighting, answer: Sighting) -> bool:
+    """True if an ACK goes where its 2xx says, or if it is not the one of the end that got this
+    2xx."""
+    one, two = ack.payload, answer.payload
+    # Most repeat the URIs as they are.
+    uri = b"<" + one[4 : one.find(b" ", 4)] + b">"
+    if any(uri in contact for contact in _values(two, b"Contact: ")) and (
+        _values(one, b"Route: ") == _values(two, b"Record-Route: ")[::-1]
+    ):
+        return True
+    if ack.packed_ends[:16] != answer.packed_ends[16:32]:
+        return True
+    request, response = parsed(one), parsed(two)
+    wrong = Misaddressed(request, response)
+    if wrong.route and len(request.vias) == 1:
+        return False  # no proxy has taken its own Route out yet
+    contact = remote_target(response)
+    if not wrong.uri or contact is None:
+        return True
+    # A provider that handles the NAT writes the address of the packets.
+    return address.is_unroutable(contact.host) and request.request_user == contact.user
+
+
+def _values(message: bytes, name: bytes) -> list[bytes]:
+    if name not in message:
+        return []
+    return [line[len(name) :] for line in message.split(b"\r\n") if line.startswith(name)]
 
 
 def contact_of_proxy(answer: Message, src: str, sport: int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of CANCEL races (TXN007), and of callers that give up (TXN009)."""
+"""Golden cases of CANCEL races (TXN007), of callers that give up (TXN009), and of redirections."""
 
 from __future__ import annotations
 
@@ -156,6 +156,59 @@ def _() -> House:
     return _redirected("followed@phone")
 
 
+@case("call-redirected-on-the-lan-alone", must_not=[*DLG, *ALG], one_file="lan",
+      outcomes=["rejected", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The LAN side alone shows as well that the phone calls nobody then."""
+    return _redirected()
+
+
+@case("call-redirected-on-the-wan-alone", must_not=[*DLG, *ALG], one_file="wan",
+      outcomes=["rejected", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """So does the WAN side, where the caller has registered."""
+    return _redirected()
+
+
+@case("call-near-miss-redirection-followed-on-the-lan-alone", must_not=[*DLG, *ALG],
+      one_file="lan", outcomes=["completed", "rejected", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone follows it."""
+    return _redirected("followed@phone")
+
+
+def _forwarded() -> House:
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "forward@provider", fixed_contact=f"sip:100@{house.public}")
+    call.invite(5)
+    house.out(5.1, answer(302, call.delivered, to_tag="fwd", contact="<sip:555@example.net>"))
+    made = call._in_dialog("ACK", 1, f"{call.src}:5060", ())
+    house.into(5.15, made.replace(b"z9hG4bKack-", b"z9hG4bKi-").replace(b"tag=p-forward-provider",
+                                                                        b"tag=fwd"))  # fmt: skip
+    return house
+
+
+@case("call-near-miss-forwarded", must_not=[*DLG, *ALG], outcomes=["rejected"])
+def _() -> House:
+    """The phone forwards its calls with 302: nobody refused this one."""
+    return _forwarded()
+
+
+@case("call-near-miss-forwarded-on-the-lan-alone", must_not=[*DLG, *ALG], one_file="lan",
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The same on the LAN side alone: its caller goes elsewhere, and nothing of that comes here."""
+    return _forwarded()
+
+
+@case("call-near-miss-forwarded-on-the-wan-alone", must_not=[*DLG, *ALG], one_file="wan",
+      outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The same on the WAN side alone."""
+    return _forwarded()
+
+
 def _challenged() -> House:
     house = House()
     call = Outgoing(house, "challenged@phone")
@@ -187,15 +240,15 @@ QUIET = [*DLG, *ALG, "TXN001", "TXN007"]
 GIVEN_UP = ["cancelled"]
 
 
-def _patient(house: House, waits: float, rings: float = 0, **how: bool) -> House:
+def _patient(house: House, waits: float, *rings: float, **how: bool) -> House:
     """The phone calls, gets 100, and hangs up. rings: when 180 comes; how: on which taps that
     is."""
     register(house, 0)
     call = Outgoing(house, "quiet@phone")
     call.invite(1)
     call.respond(1.03, 100)
-    if rings:
-        call.respond(1 + rings, 180, **how)  # type: ignore[arg-type]
+    for after in rings:
+        call.respond(1 + after, 180, **how)  # type: ignore[arg-type]
     call.cancel(1 + waits)
     call.respond(1.05 + waits, 487)
     call.nak(1.07 + waits)
@@ -211,7 +264,14 @@ def _() -> House:
 @case("txn009-ringing-stopped-in-the-router", [("TXN009", "router", "observed")], QUIET,
       outcomes=GIVEN_UP)  # fmt: skip
 def _() -> House:
-    """The 180 comes to the WAN side, and the phone never hears it."""
+    """The 180 comes to the WAN side twice, and the phone never hears it."""
+    return _patient(House(), 45, 2, 30, lan=False)
+
+
+@case("txn009-one-ringing-lost", [("TXN009", "unknown", "observed")], QUIET, outcomes=GIVEN_UP)
+def _() -> House:
+    """It comes once: a packet lost on the LAN side of the router, or by its capture, looks the
+    same as one that the router stops."""
     return _patient(House(), 45, 2, lan=False)
 
 

@@ -344,23 +344,6 @@ def _() -> House:
     return house
 
 
-# ---- a call that goes elsewhere ----
-
-
-@case("call-near-miss-forwarded", must_not=NO, outcomes=["rejected"])
-def _() -> House:
-    """The phone forwards its calls with 302: nobody refused this one."""
-    house = House()
-    register(house, 0)
-    call = Incoming(house, "forward@provider", fixed_contact=f"sip:100@{house.public}")
-    call.invite(5)
-    house.out(5.1, answer(302, call.delivered, to_tag="fwd", contact="<sip:555@example.net>"))
-    made = call._in_dialog("ACK", 1, f"{call.src}:5060", ())
-    house.into(5.15, made.replace(b"z9hG4bKack-", b"z9hG4bKi-").replace(b"tag=p-forward-provider",
-                                                                        b"tag=fwd"))  # fmt: skip
-    return house
-
-
 # ---- REG001: a phone that takes itself off ----
 
 

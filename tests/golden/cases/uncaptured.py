@@ -6,9 +6,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from craft import (
+    LADDER_2XX,
     LADDER_INVITE,
+    START,
     House,
     Incoming,
+    Outgoing,
     Timed,
     answer,
     outgoing_call,
@@ -194,3 +197,94 @@ def _() -> House:
 def _() -> House:
     """The same INVITE from a host that is no provider of a phone here."""
     return _not_delivered("192.0.2.66")
+
+
+# ---- captures that begin inside a call ----
+
+
+def _answered_before(begins: float, acks: bool = True, cancelled: bool = False) -> House:
+    """A call of the phone at 2 s whose 2xx of 4 s is repeated to the end, or a cancelled one with
+    its refusal. begins: of the capture. acks: the first 2xx is acknowledged."""
+    house = House()
+    call = Outgoing(house, "before@phone")
+    call.invite(2)
+    call.respond(2.2, 180)
+    if cancelled:
+        call.cancel(8)
+        call.respond(8.1, 487)
+        call.nak(8.12)
+    else:
+        for after in (0, *LADDER_2XX):
+            call.ok(4 + after)
+        if acks:
+            call.ack(4.02)
+        call.far_bye(36)
+    for n in range(2):
+        register(house, 40 + 40 * n, n=n + 1)
+    for tap in (house.lan, house.wan):
+        tap[:] = [one for one in tap if one[0] >= (START + begins) * 10**9]
+    return house
+
+
+@case("dlg001-begun-after-the-ack", [("DLG001", "unknown", "observed")],
+      ["DLG002", "DLG004", "TXN008", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The capture begins between the ACK to the first 2xx and its repetitions. The callee never got
+    that ACK, and nothing shows where it was lost: the phone did send it."""
+    return _answered_before(4.1)
+
+
+@case("dlg001-begun-while-it-rings", [("DLG001", "phone", "observed")],
+      ["DLG002", "DLG004", "TXN008", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The capture begins with the 180, so it has the first 2xx, and the phone sends no ACK."""
+    return _answered_before(2.1, acks=False)
+
+
+@case("call-near-miss-begun-after-the-cancel", [("CAP005", "unknown", "none")],
+      ["TXN001", "TXN002", "TXN007", "TXN009", *DLG, *ALG], outcomes=["cancelled"])  # fmt: skip
+def _() -> House:
+    """The capture begins between the CANCEL and its 200: the call was taken back, and all that is
+    to be seen of it is right."""
+    return _answered_before(8.02, cancelled=True)
+
+
+# ---- a re-INVITE in vain, until somebody hangs up ----
+
+
+def _hung_up_meanwhile(repeats: int) -> House:
+    """The phone asks for a hold, the provider does not answer, and hangs up."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "hold@phone")
+    call.invite(1)
+    call.respond(1.2, 180)
+    call.ok(2)
+    call.ack(2.02)
+    target = call.far_contact.strip("<>")
+    made = call._request("INVITE", 2, target, f";tag={call._tag}", call.contact, call.body, "hold")
+    for after in (0, *LADDER_INVITE)[: repeats + 1]:
+        house.out(10 + after, made)
+    call.far_bye(10 + LADDER_INVITE[repeats - 1] + 0.2)
+    register(house, 60, n=2)
+    return house
+
+
+@case("txn001-hold-in-vain-until-the-bye", [("TXN001", "network", "observed")],
+      [*DLG, *ALG, "DLG014"])  # fmt: skip
+def _() -> House:
+    """The re-INVITE is sent five times in 7.5 s, and nobody answers it."""
+    return _hung_up_meanwhile(4)
+
+
+@case("txn001-hold-in-vain-on-the-lan-alone", [("TXN001", "unknown", "observed")],
+      [*DLG, *ALG, "DLG014"], one_file="lan")  # fmt: skip
+def _() -> House:
+    """The LAN side alone."""
+    return _hung_up_meanwhile(4)
+
+
+@case("txn001-near-miss-hung-up-at-once", must_not=["TXN001", "DLG014", *DLG, *ALG])
+def _() -> House:
+    """The provider hangs up after the first repetition: its 2xx may have been on the way."""
+    return _hung_up_meanwhile(1)

@@ -68,6 +68,7 @@ from algwatch.diagnose.rules.nat import (
     nat005_stale_address,
     nat006_own_port,
     size001_fragments_lost,
+    size002_no_connection,
 )
 from algwatch.diagnose.rules.reg import (
     reg001_registration_failed,
@@ -149,6 +150,7 @@ RULES: tuple[ModuleType, ...] = (
     nat005_stale_address,
     nat006_own_port,
     size001_fragments_lost,
+    size002_no_connection,
     alg001_contact_rewritten,
     alg002_via_rewritten,
     alg003_target_rewritten,

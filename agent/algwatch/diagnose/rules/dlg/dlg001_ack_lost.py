@@ -20,7 +20,8 @@ Why it breaks calls
 What else looks the same
     The capture ends too early (CAP005) or lost packets (CAP002): then a place is named only if the
     ACK was seen to cross the router. An ACK crosses one retransmission on the way. An ACK takes a
-    path without a tap: then the 2xx stops and nobody hangs up. Over TCP the 2xx is repeated, too.
+    path without a tap: then the 2xx stops and nobody hangs up. Over TCP many do not repeat the 2xx:
+    then an ACK that goes elsewhere than the 2xx says, and the callee's BYE after 64*T1, show it.
 
 Recommendation
     See the finding beside this one for the cause (DLG002, DLG004, ALG011). Without one: look for
@@ -61,7 +62,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialog import Dialog
+from algwatch.sip.dialog import ASTRAY, Dialog
 
 RULE = Rule(
     "DLG001", "ack-lost", "error", CALL,
@@ -164,6 +165,8 @@ def _reading_of(call: Call, known: Known) -> Reading:
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
+    if how.dialog.odd == ASTRAY and reading is READINGS[how.how]:
+        return Reading(reading.where, reading.cause, "its ACK does not go where the 2xx says")
     if how.dialog.stray_ack is not None:
         if how.how == lost.ONE_SIDED:
             return Reading(reading.where, reading.cause, "no ACK to it on this side of the router")
@@ -310,7 +313,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return _to_another(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
-    if how.how in (lost.IGNORED, lost.WRONG_PORT, lost.BEYOND) and how.dialog.odd:
+    odd = how.dialog.odd and how.dialog.odd != ASTRAY
+    if how.how in (lost.IGNORED, lost.WRONG_PORT, lost.BEYOND) and odd:
         # Its callee need not take such an ACK on any port (TXN008).
         where = odd_ack.place(call, how.dialog)
         return Reading(where, cause.of_place(where), READINGS[how.how].what)

@@ -21,8 +21,9 @@ What else looks the same
     call: the BYE went to the old one. The BYE went to another server than the call: its 481 tells
     nothing about the other end. A BYE with credentials was not captured (CAP002), or is unanswered
     (TXN003). The phone got another LAN address in the call, or left out the Route of its BYE, and
-    the other end did not know it. A private Contact is no cause if the provider was seen to find
-    the phone past it.
+    the other end did not know it. The TCP connection of the call broke: the other end was
+    restarted, and no address of the phone is why. A private Contact is no cause if the provider was
+    seen to find the phone past it.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
@@ -38,8 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import quote
+from algwatch.base.native.layout import ROW_TCP
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.sighting import AT, FROM_TAG, Sighting
+from algwatch.base.sighting import AT, BITS, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.foreign import foreign_bye
 from algwatch.compare.line import Line
@@ -143,6 +145,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         elif call.two_sided and call.inbound is not None and phone and (old := _moved(call)):
             where = "network"
             so += f": this router's WAN address was {old} when the call began, and is another now"
+        elif call.two_sided and call.inbound is not None and phone and _reconnected(call, d.bye):
+            where = "network"
+            so += ": the TCP connection of the call was not used any more, so the other end may "
+            so += "have been restarted"
+            step = "Look in the log of the provider's server for a restart in the middle of the "
+            step += "call."
         elif call.two_sided and call.inbound is not None and phone:
             where = "network"
             if shown is not None:
@@ -247,6 +255,15 @@ def _named_otherwise(call: Call, known: Known, d: Dialog, bye: Sighting,
         next_step="Ask the provider which Call-ID it has seen in this call: if it is not the one "
         "that left here, a device in between (an ALG in a router or modem in front) changes it.",
     )  # fmt: skip
+
+
+def _reconnected(call: Call, bye: Sighting) -> bool:
+    """The BYE left over another TCP connection than the one of the INVITE. A phone keeps one as
+    long as it stands (RFC 3261 section 18), and over it the other end finds a phone behind NAT."""
+    began, left = call.flow_pairs.get("INVITE"), call.flow_pairs.get("BYE")
+    if began is None or left is None or not bye.row[BITS] & ROW_TCP:
+        return False
+    return began.line == left.line and began.inside != left.inside
 
 
 def _moved(call: Call) -> str:

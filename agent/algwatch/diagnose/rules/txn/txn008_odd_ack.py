@@ -99,7 +99,7 @@ def _odd(call: Call, lossy: bool) -> tuple[DialogSet, Dialog, str] | None:
         d = s.current
         if d is None:
             continue
-        if d.odd:
+        if d.odd in ODD:
             return s, d, ODD[d.odd]
         if d.stray_ack is not None and not d.acked_at and not lossy:  # its INVITE may be unseen
             return s, d, "has another CSeq number than its INVITE"

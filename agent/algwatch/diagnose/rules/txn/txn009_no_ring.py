@@ -4,7 +4,7 @@
 What it sees
     An INVITE with 100 Trying and no other response for 15 s or more, until its caller sent CANCEL.
     The two taps tell if a later response (ringing or a failure) came to this router and stopped
-    there.
+    there. The router is named if it stopped two provisional responses: one may be a lost packet.
 
 Why it breaks calls
     The next hop sends 100, and it only asks the caller to wait. Until 180 or 183 comes, no phone is
@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.compare.call import Call
+from algwatch.compare.joined import AGAIN
 from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
@@ -76,6 +77,9 @@ def _reading(call: Call) -> Reading:
         side = "LAN" if call.inbound else "WAN"
         what = f"the ringing came to the {side} side of this router and went no further"
         misplaced = None if call.inbound else misrouted.answer_misrouted(call)
+        if misplaced is None and f"1xx INVITE{AGAIN}" not in call.unpaired:
+            # Nobody repeats it (RFC 3261 section 13.3.1.1), so one lost packet is enough.
+            return Reading("unknown", cause.UNKNOWN, f"{what}, or is missing in one capture")
         return misplaced or Reading("router", cause.ROUTER, what)
     if call.inbound:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not ring")
