@@ -90,6 +90,8 @@ class Side:
             elif code == ORPHAN and (row[STATUS] >= 300 or t.method == REGISTER):
                 t.response = batch.sighting(self.side, row, i)
             elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
+                if code == NOT_HEARD and t.request is None:  # let go by a subscription that works
+                    t.request = batch.sighting(self.side, row, i)
                 self.failed.append(t)
             if t.method == OPTIONS:
                 if self.qualify.feed(event) and t not in self.failed:
