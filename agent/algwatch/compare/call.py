@@ -130,11 +130,6 @@ class Call(Joined[DialogSet]):
                 s.caller_tag = copy.row[FROM_TAG]
 
     @property
-    def started_at(self) -> int:
-        """ns, the first message of the call."""
-        return min(s.started_at for s in self.seen)
-
-    @property
     def last_at(self) -> int:
         """ns, the latest message of the call."""
         latest = 0

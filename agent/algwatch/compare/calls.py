@@ -17,7 +17,7 @@ from algwatch.compare.astray import is_astray, part
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.misdelivered import ack_misdelivered
-from algwatch.compare.outcome import REPEATS, ack_ignored, ack_of
+from algwatch.compare.outcome import REPEATS, ack_ignored, ack_of, is_over
 from algwatch.compare.weights import call as weigh
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.step import (
@@ -285,13 +285,13 @@ class Calls:
             call.unjudged = False
             if not call.is_plain or call.predicted or call.overdue:
                 moments.append((call, JUDGED))
-            if not self._is_over(call, now):
+            if not is_over(call, now):
                 self._unanswered.add(now, call)  # a BYE that may never be answered
         for call in (*self._linger.due(now), *self._unanswered.due(now),
                      *self._challenged.due(now)):  # fmt: skip
             if not self._is_live(call):
                 continue
-            if not self._is_over(call, now):
+            if not is_over(call, now):
                 if call.is_forked:
                     self._unanswered.add(now, call)
                 if call.disowned is not None:
@@ -369,28 +369,6 @@ class Calls:
 
     def _living_answers(self, waiting: Waiting[Answer]) -> list[tuple[int, Answer]]:
         return [item for item in waiting if self._is_live(item[1][0])]
-
-    @staticmethod
-    def _is_over(call: Call, now: int) -> bool:
-        for s in call.sides:
-            if s is None:
-                continue
-            d = s.current
-            if d is not None and d.ended_at and d.bye_at and len(s.dialogs) == 1:
-                return True  # as most calls end
-            # A caller without the 2xx is done before the callee gives up.
-            failed = s.rejected or (s.timed_out and not call.spoken)
-            if d is None:
-                if failed:
-                    return True
-            elif (
-                d.ended_at
-                or d.bye_unanswered
-                or (d.bye_at and now - d.bye_at >= TIMER_F)
-                or (not s.spoken and failed)
-            ):
-                return not any(one.stays for one in s.dialogs) or now - s.last_at >= TIMER_F
-        return False
 
 
 def _is_known_inside(crossing: Crossing) -> bool:

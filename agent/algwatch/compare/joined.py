@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 from algwatch.base.native.layout import METHOD_NAMES
-from algwatch.base.sighting import METHOD, STATUS, Sighting
-from algwatch.base.typed import Generic, TypeVar
+from algwatch.base.sighting import AT, METHOD, STATUS, Sighting
+from algwatch.base.typed import Generic, Protocol, TypeVar
 from algwatch.compare.crossing import Crossing, shared
 from algwatch.compare.differences import rewrites
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.names import Names, renames
 from algwatch.compare.restored import FROM, left_public
 
-T = TypeVar("T")
+
+class Part(Protocol):
+    """started_at: ns."""
+
+    started_at: int
+
+
+T = TypeVar("T", bound=Part)
 
 REWRITTEN = 8  # rewritten messages kept as evidence
 
@@ -82,6 +89,11 @@ class Joined(Generic[T]):
         return self.keys[0]
 
     @property
+    def started_at(self) -> int:
+        """ns, of its first message."""
+        return min(s.started_at for s in self.seen)
+
+    @property
     def seen(self) -> list[T]:
         """The parts of sides with messages, LAN first."""
         lan, wan, one = self.sides
@@ -110,11 +122,15 @@ class Joined(Generic[T]):
                 self.unpaired = {}
             self.unpaired.setdefault(kind if kind not in self.unpaired else kind + AGAIN, crossing)
             return
-        self.paired = True
         if crossing.rewritten:
             self._changed(kind, crossing)
             if self.names is None and not crossing.translated and renames(crossing):
                 self.names = Names()
+                # Pairing order is not always message order.
+                known = self.paired and self.seen
+                if known and crossing.entered.row[AT] > self.started_at:
+                    self.names.late(kind, crossing)
+        self.paired = True
         if self.names is not None:
             self.names.feed(kind, crossing)
         if (self.headers or self.unexplained) and not (crossing.outbound or crossing.translated):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base.native.layout import ACK, BYE
-from algwatch.base.sighting import AT, METHOD, STATUS
+from algwatch.base.sighting import AT, METHOD, STATUS, TO_TAG
 from algwatch.compare.crossing import BY_ORDER, Crossing
 from algwatch.sip.message import Message, to_text
 
@@ -48,6 +48,16 @@ class Names:
         self._wan: dict[_Name, bytes] = {}
         self.changed: dict[str, Crossing] = {}
         self.broken: dict[tuple[str, bool], Broken] = {}
+
+    def late(self, kind: str, crossing: Crossing) -> None:
+        """The first message with a rewritten name, after others that crossed with all of theirs.
+        Its receiver knows those by the name that they share with it."""
+        if crossing.lan is None or crossing.wan is None or _may_be_two(crossing):
+            return
+        for what, inside, outside in _shared(crossing):
+            if inside and outside and inside != outside:
+                became, was = (outside, inside) if crossing.outbound else (inside, outside)
+                self._note(Broken(what, _shown(was), _shown(became), kind, crossing))
 
     def feed(self, kind: str, crossing: Crossing) -> None:
         """A message crossed; kind: its label."""
@@ -102,6 +112,19 @@ def _may_be_two(crossing: Crossing) -> bool:
 def _shown(name: bytes) -> str:
     """Without the tag of the counting end (CSeq): no other name has a space."""
     return to_text(name.partition(b" ")[0])
+
+
+def _shared(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:
+    """As _names(): those that earlier messages of the call had. A response has the names of its
+    request, but for the To tag. A request inside the dialog has its tags."""
+    row, tags = crossing.entered.row, 0
+    for what, inside, outside in _names(crossing):
+        if what == TAG:
+            tags += 1
+            if tags == 1 if row[STATUS] else row[TO_TAG]:
+                yield what, inside, outside
+        elif what == CALL_ID or row[STATUS]:
+            yield what, inside, outside
 
 
 def _names(crossing: Crossing) -> Iterator[tuple[str, bytes, bytes]]:

@@ -17,7 +17,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.misdelivered import ack_misdelivered
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.status_codes import CHALLENGES
-from algwatch.sip.timers import ACK_WAIT, T2, T4
+from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F
 
 # Two repeats: the 2xx has waited T1 + 2*T1 = 1.5 s for its ACK, longer than any round trip.
 REPEATS = 2
@@ -160,3 +160,35 @@ def is_unfollowed(call: Call, now: int) -> bool:
     if s.rejected not in CHALLENGES or call.two_sided or s.challenged > 1:
         return False
     return s.request is not None and not address.is_unroutable(s.request.ends.src)
+
+
+def is_over(call: Call, now: int) -> bool:
+    """True if nothing more of the call is waited for. now: ns."""
+    for s in call.sides:
+        if s is None:
+            continue
+        d = s.current
+        if d is not None and d.ended_at and d.bye_at and len(s.dialogs) == 1:
+            return True  # as most calls end
+        # A caller without the 2xx is done before the callee gives up.
+        failed = s.rejected or (s.timed_out and not call.spoken)
+        if d is None:
+            if failed:
+                return not _asked_anew(call, s)
+        elif (
+            d.ended_at
+            or d.bye_unanswered
+            or (d.bye_at and now - d.bye_at >= TIMER_F)
+            or (not s.spoken and failed)
+        ):
+            return not any(one.stays for one in s.dialogs) or now - s.last_at >= TIMER_F
+    return False
+
+
+def _asked_anew(call: Call, s: DialogSet) -> bool:
+    """A later INVITE than the refused one of s waits on the other side, and never came to this
+    side."""
+    if s.invite is None:
+        return False
+    return any(one is not None and one.waiting and one.invite is not None
+               and one.invite.cseq > s.invite.cseq for one in call.sides)  # fmt: skip

@@ -95,7 +95,6 @@ class Registered(Joined[Registration]):
 
     def summary(self, now: int, line: str, captured: Captured) -> RegistrationSummary:
         """Over TCP nothing is sent again, so silence shows nothing."""
-        start = min(r.started_at for r in self.seen)
         end = max(r.last_at for r in self.seen)
         status = self.near.status or self.near.transaction.taken(now)
         said, asked = self.outcome(now), self.near.request
@@ -106,7 +105,7 @@ class Registered(Joined[Registration]):
             open_ = made.half_captured or made.settled or self.may_be_answered or self.anew
             said = "unknown" if open_ else said
         return RegistrationSummary(
-            self.call_id, self.aor, said, status, start / 1e9, end / 1e9, line,
+            self.call_id, self.aor, said, status, self.started_at / 1e9, end / 1e9, line,
             self.unsolicited,
         )  # fmt: skip
 

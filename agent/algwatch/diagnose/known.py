@@ -92,12 +92,12 @@ class Known:
         """reached(), since, of a flow that answered_on() names."""
         return bytes.fromhex(flow) in self._captured.reached
 
-    def line(self, thing: Joined[T]) -> Line | None:
+    def line(self, thing: Joined[Any]) -> Line | None:
         """The line of a call or registration; None if no message of it crossed."""
         pair = thing.flow_pair
         return self._lines.of(pair) if pair is not None else None
 
-    def line_name(self, thing: Joined[T]) -> str:
+    def line_name(self, thing: Joined[Any]) -> str:
         """`Line.name` of the same, "" without a line."""
         line = self.line(thing)
         return line.name if line is not None else ""

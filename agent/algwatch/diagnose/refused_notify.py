@@ -9,6 +9,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import value
 from algwatch.base.sighting import CSEQ, Sighting, are_copies
 from algwatch.compare.crossing import Crossing
+from algwatch.compare.differences import rewrites
 from algwatch.compare.subscribed import Subscribed
 from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading
@@ -37,7 +38,12 @@ def refused_here(one: Subscribed) -> Reading | None:
         own = address.text(source, notified.lan.ends.version)
         return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
                        "subscribed")  # fmt: skip
-    return _unknown_to(one, lan, Message(notified.lan.payload), Message(notified.wan.payload))
+    here, there = Message(notified.lan.payload), Message(notified.wan.payload)
+    reading = _unknown_to(one, lan, here, there)
+    if reading is None or reading.where != "phone" or not notified.rewritten:
+        return reading
+    moved = any(r.header == "Request-URI" and not r.explained for r in rewrites(notified))
+    return Reading("router", cause.ALG, "the router changed its Request-URI") if moved else reading
 
 
 def _is_of_another(one: Subscribed) -> bool:
@@ -80,6 +86,8 @@ def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Messag
         if changed or (wan is not None and wan.asked[2] != tag and _is_copy(lan, wan)):
             return Reading("router", cause.ALG, "the router changed its tag and not back")
         return None  # of another dialog
+    if here.from_.tag != there.from_.tag == lan.notifier:
+        return Reading("router", cause.ALG, "the router changed its From tag")
     if lan.notifier != here.from_.tag == there.from_.tag:
         # From another notifier of a forked SUBSCRIBE (RFC 6665 section 4.4.1), or from an unknown
         # one.

@@ -22,6 +22,8 @@ from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_DIALOG
 
+NO_ACK = (lost.NEVER_ON_WAN, lost.UNHEARD)
+
 
 def name(text: str) -> str:
     """For people; a tag may have been taken out."""
@@ -69,6 +71,8 @@ def none_taken(caller: DialogSet) -> bool:
 def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
     """For an ACK, or a 2xx, with names unknown to its receiver."""
     inside = call.answered_inside
+    if (unknown := answer_unknown(call, how)) is not None:
+        return unknown
     if not inside and how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
         return response_unmatched(call)
     if how.how not in (lost.UNSEEN, lost.IGNORED, lost.BEYOND, lost.STOPPED_INBOUND,
@@ -80,6 +84,17 @@ def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:
     return Reading("router", cause.ALG, (
         f"the router sent the ACK on with {_called(one)}, and the "
         f"{'phone' if inside else 'other end'} knows {name(one.was)}"
+    ))  # fmt: skip
+
+
+def answer_unknown(call: Call, how: lost.LostAck) -> Reading | None:
+    """For a 2xx of the phone that left with names of no INVITE of the far end, which sent no
+    ACK."""
+    one = broken(call, True)
+    if how.how not in NO_ACK or one is None or one.kind != "2xx INVITE":
+        return None
+    return Reading("router", cause.ALG, (
+        f"the router sent the 2xx on with {_called(one)}, and the other end knows {name(one.was)}"
     ))  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 
 What it sees
     A Contact, Via or media address was rewritten to something else than the packet's own mapping.
+    Or a call was refused as to an unknown user after the router had put its own address, or a
+    private one, into the Request-URI.
     Or the response to a REGISTER went to such a port because the router had written it into Via. Or
     an inbound message left to another LAN port than the source port of the phone's own packets (the
     helper's forced destination port, made for phones that answer on their Via port: a proxy that
@@ -19,7 +21,8 @@ What else looks the same
     INVITE to the port in its sender's Via counts, if that is not 5060). A phone sends from another
     port than it listens on: it is served at the port in its Contact. The Contact of REGISTER keeps
     its own port and is opened as an expectation: not a mismatch. A response to a phone without
-    rport went to the port in the phone's Via: it listens there.
+    rport went to the port in the phone's Via: it listens there. A wrong number is refused, too: two
+    such refusals do not prove the harm.
 
 Recommendation
     Turn the SIP ALG off after a call was hurt, if the provider handles the NAT itself.
@@ -33,6 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from algwatch.base import address
 from algwatch.base.packet import WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import AT, Sighting, port_of
@@ -41,7 +45,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.exchange import Exchange
-from algwatch.compare.line import REACHED_REWRITTEN
+from algwatch.compare.line import REACHED_REWRITTEN, WORKS_REWRITTEN
 from algwatch.compare.registered import Registered
 from algwatch.compare.signs import REWRITTEN, TROUBLED
 from algwatch.diagnose import alg, cause, misrouted, misrouted_ack, unheard
@@ -60,6 +64,8 @@ RULE = Rule(
 )  # fmt: skip
 
 _ON_WAN = (lost.STOPPED_INBOUND, lost.WRONG_PHONE)  # the ACK came, and not to the callee
+# Nobody, or no server, has this Request-URI.
+UNKNOWN_THERE = (400, 403, 404, 416, 481, 484, 604)
 # By the reading of the lost ACK: the message sent to the wrong port.
 _WRONG_PORT = {lost.WRONG_PORT: "ACK", lost.ANSWER_WRONG_PORT: "2xx INVITE"}
 
@@ -229,6 +235,20 @@ def _may_follow(call: Call, how: lost.LostAck, crossing: Crossing) -> bool:
     return wan.ack is None or wan.ack.destination != wan.answer.source
 
 
+def _refused_there(call: Call, crossing: Crossing) -> int:
+    """The status of the refusal of a phone's INVITE, if the router had put an address into its
+    Request-URI at which no provider is: its own, or a private one. 0 without it."""
+    caller, left = call.near_caller, crossing.left
+    if caller is None or caller.rejected not in UNKNOWN_THERE or not crossing.outbound:
+        return 0
+    asked, sent = Message(crossing.entered.payload), Message(left.payload)
+    host = sent.request_host
+    if sent.status or sent.method != "INVITE" or asked.request_host == host:
+        return 0
+    here = host == left.ends.src or address.is_unroutable(host)
+    return caller.rejected if here and not address.is_unroutable(left.ends.dst) else 0
+
+
 def _proof_of_port(call: Call) -> Sighting | None:
     """The phone's own 2xx: it left from the phone's real port."""
     s = call.near_callee
@@ -261,15 +281,23 @@ def _wrong(call: Call, crossing: Crossing, known: Known) -> Finding | None:
     harm = "latent"
     if hurt and how is not None:
         harm = "observed" if how.dropped(known.now) else "latent"
+    refused = _refused_there(call, crossing) if how is None else 0
+    if line is not None and line.count(WORKS_REWRITTEN):
+        refused = 0  # such a call lived, and a number may be wrong
+    if refused:
+        harm = "observed"
     wanted = next((r.wanted for r in wrong if r.expected and r.expected != r.after), "")
     tail = f"; its NAT mapping says {wanted}" if wanted else "; its NAT mapping does not say so"
+    if refused:
+        tail += f"; the call was refused with {refused}"
     return RULE.finding(
         "router", harm,
         f"The router wrote what its NAT mapping does not say: {alg.told(wrong)}{tail}."
         + alg.whose(prints.looks_like(crossing)),
         alg.both_copies(crossing, wrong),
-        # Each call hurt counts; otherwise once for a phone and a provider.
-        f"{call.call_id if harm == 'observed' else alg.between(crossing)}/written",
+        # Each call hurt counts; otherwise once for a phone and a provider. Of refusals as well: two
+        # of them do not prove the harm.
+        f"{call.call_id if harm == 'observed' and not refused else alg.between(crossing)}/written",
         cause=cause.ALG, call_id=call.call_id, line=alg.between(crossing),
         fingerprint=prints.fingerprint(crossing),
     )  # fmt: skip

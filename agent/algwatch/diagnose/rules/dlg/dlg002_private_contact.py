@@ -39,7 +39,7 @@ from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import REPEATED, TROUBLED
-from algwatch.diagnose import cause, malformed, misrouted_ack, route_set
+from algwatch.diagnose import cause, malformed, misrouted_ack, renamed, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -73,8 +73,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     answer = outside.current.answer if outside is not None and outside.current is not None else None
     if answer is None or (not call.two_sided and answer.side == LAN):
         return
-    if malformed.unreadable_ack(call, how) is not None:
-        return  # nobody could read it
+    if malformed.unreadable_ack(call, how) is not None or renamed.answer_unknown(call, how):
+        return  # nobody could read it, or it was no answer to anything
     if how.dialog.stray_ack is not None:
         return  # the far end knows where to send it, and not its CSeq number
     host = private_contact(answer, call.two_sided, nat_is_beyond(call))

@@ -4,8 +4,9 @@
 What it sees
     The router writes another Call-ID, tag, branch or CSeq number into the messages of one
     direction, and leaves it in those of the other direction; or it changes the name in some methods
-    and not in others. It hurts if an in-dialog request is refused with 481, if the phone does not
-    recognise the response to its request, or if an ACK fits nothing at its receiver.
+    and not in others, or in one message after others that crossed as they were. It hurts if an
+    in-dialog request is refused with 481, if an end does not recognise the response to its request,
+    or if an ACK fits nothing at its receiver.
 
 Why it breaks calls
     Both ends know a dialog by its Call-ID and tags, and a transaction by its branch and CSeq. A BYE
@@ -55,7 +56,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     harm, so, more = _harm(call, known)
     to = "from the phone" if one.crossing.outbound else "to the phone"
-    knows = "the other end knows" if one.crossing.outbound else "the phone had written"
+    knows = "the other end knows" if one.crossing.outbound else "the phone knows"
+    if not one.crossing.outbound and " " in one.kind:  # a response
+        knows = "the phone had written"
     yield RULE.finding(
         "router", harm,
         f"The router changes the {one.what} of a call and does not keep to it: the {one.kind} "
@@ -87,7 +90,9 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
     how = lost.lost_ack(call, known)
     if how is not None and renamed.ack_unmatched(call, how) is not None:
         so = "; the ACK was not taken for one"
-        if how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
+        if how.how in renamed.NO_ACK:
+            so = "; the other end took the 2xx for no answer to its INVITE"
+        elif how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
             so = "; the phone took the 2xx for no answer to its INVITE"
         if how.dropped(known.now):
             return "observed", f"{so}, and the call was dropped", []

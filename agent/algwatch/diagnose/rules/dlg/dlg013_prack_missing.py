@@ -12,8 +12,10 @@ Why it breaks calls
 What else looks the same
     A proxy repeats a 180 without RSeq each minute. A PRACK without a response is TXN003. A PRACK
     followed by more repeats is reported here: a proxy that changes the CSeq of an INVITE has to
-    change RAck as well. A slow PRACK: the response comes once or twice more, and then stops. A
-    callee that answers the INVITE all the same: a warning.
+    change RAck as well. A private Contact past which the provider has found the phone is no reason,
+    and nobody acknowledges a response that the router made unreadable. A slow PRACK: the response
+    comes once or twice more, and then stops. A callee that answers the INVITE all the same: a
+    warning.
 
 Recommendation
     A PRACK goes to the Contact of the response: if it is private, see DLG002. A caller without
@@ -33,8 +35,9 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
+from algwatch.compare.line import Line
 from algwatch.compare.signs import TROUBLED
-from algwatch.diagnose import cause
+from algwatch.diagnose import cause, malformed
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
@@ -53,12 +56,15 @@ RULE = Rule(
 UNANSWERED = Reading("unknown", cause.UNKNOWN, "no PRACK is on this side of the router")
 
 
+NONE_CAME = "no PRACK ever reached this router's WAN side"
+
+
 def check(call: Call, known: Known) -> Iterator[Finding]:
     s = _callee(call)
     one = s.unpracked or s.pracked_in_vain if s is not None else None
     if s is None or one is None or known.lossy(call) or known.capture.is_late(one.last_at):
         return
-    reading = _reading(call, s, one)
+    reading = _reading(call, s, one, known)
     if reading is None:
         return
     refused = 500 <= s.rejected < 600 and not s.spoken
@@ -76,6 +82,16 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def instead(said: Finding, line: Line) -> Finding:
+    """The provider has since been seen to find the phone past its private Contact."""
+    return RULE.finding(
+        "network", said.harm,
+        f"A provisional response came again for want of a PRACK: {NONE_CAME}.",
+        said.evidence, said.key.partition("/")[2], cause=cause.UNKNOWN, call_id=said.call_id,
+        line=said.line,
+    )  # fmt: skip
+
+
 def _seconds(one: Reliable) -> int:
     return (one.last_at - one.at) // 1_000_000_000
 
@@ -87,7 +103,7 @@ def _callee(call: Call) -> DialogSet | None:
     return None if call.inbound is None else call.sides[LAN if call.inbound else WAN]
 
 
-def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
+def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading | None:
     if s.pracked_in_vain is one:
         where, lost = "unknown", "it was lost, or "
         if call.two_sided:
@@ -112,6 +128,8 @@ def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
         if "1xx INVITE" not in call.unpaired:
             return None
         return Reading("router", cause.ROUTER, "it never left the router itself")
+    if (spoiled := malformed.unreadable(one.first, far.unpracked.first)) is not None:
+        return spoiled
     if not call.inbound:
         if far.request is not None and not _offers(far.request):
             what = "the phone did not offer 100rel, so nobody may ask it for a PRACK"
@@ -120,12 +138,15 @@ def _reading(call: Call, s: DialogSet, one: Reliable) -> Reading | None:
     contacts = Message(far.unpracked.first.payload).contacts
     ends = far.unpracked.first.ends
     host = contacts[0].host if contacts else ""
+    line = known.line(call)
+    if line is not None and line.finds_phone:
+        host = ""
     if address.is_unroutable(host) and not address.is_unroutable(ends.dst) and host != ends.src:
         return Reading("phone", cause.NAT_UNHANDLED, (
             f"no PRACK reached this router, and its Contact is {host}, which cannot be reached "
             f"from {ends.dst}"
         ))  # fmt: skip
-    return Reading("network", cause.UNKNOWN, "no PRACK ever reached this router's WAN side")
+    return Reading("network", cause.UNKNOWN, NONE_CAME)
 
 
 def _taken_out(call: Call, one: Reliable) -> bool:

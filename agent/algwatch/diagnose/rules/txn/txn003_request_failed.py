@@ -12,8 +12,8 @@ What it sees
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. Users wait
     for the effect of MESSAGE, REFER, UPDATE and PRACK. Unanswered OPTIONS, NOTIFY, SUBSCRIBE and
-    PUBLISH hurt only later, so they count as possible harm, as does a PRACK of a call that was
-    answered and acknowledged all the same.
+    PUBLISH, and those whose response is not heard, hurt only later: possible harm, as is a PRACK of
+    a call that was answered and acknowledged all the same.
 
 What else looks the same
     A request over UDP without a repeat: its response was not captured, or its sender is gone. Over
@@ -41,7 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algwatch.base import address, quote
-from algwatch.base.native.layout import ROW_TCP
+from algwatch.base.native.layout import REGISTER, ROW_TCP
 from algwatch.base.sighting import AT, BITS, TO_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
@@ -66,7 +66,8 @@ from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_FAULT
-from algwatch.sip.transaction import DEAF, UDP
+from algwatch.sip.timers import SECOND, TIMER_F
+from algwatch.sip.transaction import DEAF, UDP, Transaction
 
 RULE = Rule(
     "TXN003", "request-failed", "warning", TRANSACTION,
@@ -85,7 +86,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if request is None:
         return
     t, status = exchange.entered, exchange.status
-    if t.late >= DEAF and exchange.method in (*CRITICAL, *SUBSCRIBING):
+    if t.late >= DEAF and (exchange.method in CRITICAL or _goes_on(t)):
         yield from _not_heard(exchange)
         return
     if _is_in_vain(exchange):
@@ -205,6 +206,12 @@ def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
     return address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst)
 
 
+def _goes_on(t: Transaction) -> bool:
+    """It is repeated as Timer E says. Some ends send each keep-alive as the same request, and
+    REGISTER is REG001."""
+    return t.method != REGISTER and t.last_at - t.at <= TIMER_F + SECOND
+
+
 def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     """For a request repeated after its response was seen on its sender's side."""
     request, response, t = exchange.request, exchange.entered.response, exchange.entered
@@ -214,14 +221,14 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     if response is not None:
         proof.append(evidence(response, "the response", ""))
     target = quote.somebody(to_text(Message(request.payload).to.uri))
-    critical = exchange.method in CRITICAL
+    method = exchange.method
+    key = exchange.call_id if method in CRITICAL else f"deaf/{target}"
     yield RULE.finding(
-        "unknown", "observed" if critical else "latent",
+        "unknown", "observed" if method in CRITICAL else "latent",
         f"The {quote.method(exchange.method)} to {target} came again {times(t.late)} after its "
         "response: the response does not reach its sender, or is not taken there.",
-        proof, f"{exchange.method}/{exchange.call_id}", cause=cause.UNKNOWN,
-        call_id=exchange.call_id, line=exchange.line.name if exchange.line else "",
-        symptom=not critical,
+        proof, f"{method}/{key}", cause=cause.UNKNOWN, call_id=exchange.call_id,
+        line=exchange.line.name if exchange.line else "", symptom=method in SUBSCRIBING,
     )  # fmt: skip
 
 

@@ -81,6 +81,13 @@ def _reading(call: Call) -> Reading:
             # Nobody repeats it (RFC 3261 section 13.3.1.1), so one lost packet is enough.
             return Reading("unknown", cause.UNKNOWN, f"{what}, or is missing in one capture")
         return misplaced or Reading("router", cause.ROUTER, what)
+    near = call.sides[WAN if call.inbound else LAN]
+    if far.invite.finals and near is not None and near.invite and not near.invite.finals:
+        side = "LAN" if call.inbound else "WAN"
+        what = f"its {far.invite.status} came to the {side} side of this router and went no further"
+        if f"{far.invite.status // 100}xx INVITE" in call.unpaired:
+            return Reading("router", cause.ROUTER, what)
+        return Reading("unknown", cause.UNKNOWN, f"a {far.invite.status} to it was seen")
     if call.inbound:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not ring")
     return Reading("network", cause.UNKNOWN, "it left the router, and nothing came that rings")
