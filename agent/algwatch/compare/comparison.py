@@ -11,7 +11,7 @@ from algwatch.base.budget import Budget
 from algwatch.base.deadlines import NEVER
 from algwatch.base.host import NO_OFFLOAD, Host
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.compare import held
+from algwatch.compare import room
 from algwatch.compare.accounted import Accounted
 from algwatch.compare.call import Call
 from algwatch.compare.calls import WARNINGS, Calls
@@ -28,7 +28,7 @@ from algwatch.compare.gaps import tell_outside
 from algwatch.compare.knocks import Knocks
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.limits import KINDS, MAPPINGS, Limits
-from algwatch.compare.line import LATCHES, Line, Shown
+from algwatch.compare.line import LATCHES, Line
 from algwatch.compare.lines import Lines
 from algwatch.compare.loss import Losses
 from algwatch.compare.mapping import Mappings
@@ -38,7 +38,6 @@ from algwatch.compare.news import News
 from algwatch.compare.observe import closed
 from algwatch.compare.other_rows import OtherRows
 from algwatch.compare.pairing import Pairing
-from algwatch.compare.path import Path
 from algwatch.compare.quality import Quality
 from algwatch.compare.registered import Registered, Registrations
 from algwatch.compare.silence import Silences, note_too_late
@@ -321,22 +320,11 @@ class Comparison:
         self._subscriptions.table.weigh = weights.joined
         self._rewrites.kinds.weigh = weights.rewrite
         self.calls.drop = self._drop
-        budget = self.budget
-        budget.share(self.calls.table, held.call, held.by_call)
-        budget.share(self._registrations.table, held.registered, held.by_call)
-        budget.share(self._subscriptions.table, held.subscribed, held.by_other)
         for side in self.sides:
             side.dialogs.table.gone = self.calls.lose
-            budget.share(side.dialogs.table, held.dialogs, held.by_call)
-            budget.share(side.registrations.table, held.registration, held.by_call)
-            budget.share(side.subscriptions.table, held.subscription, held.by_other)
-            budget.share(side.transactions.table, held.transaction, held.call_of)
-            budget.tidy.append(side.transactions.tidy)
-        if self.pairing is not None:
-            budget.share(self.pairing.waiting, held.sighting, held.call_of_copy)
-        budget.share(Shown(self.lines.table), Line.sightings, held.apart)
-        budget.share(self._losses.table, Path.sightings, held.apart)
-        budget.tidy += [self.calls.tidy, self._registrations.tidy, self._subscriptions.tidy]
+        waiting = self.pairing.waiting if self.pairing is not None else None
+        joined = self.calls, self._registrations, self._subscriptions
+        room.share(self.budget, self.sides, *joined, self.lines, self._losses, waiting)
 
     def _wake(self) -> None:
         """Follow all young INVITEs from here on."""
