@@ -47,7 +47,7 @@ from algwatch.base.native.scan import scan_message
 from algwatch.base.packet import Batch
 from algwatch.capture.batches import times
 from algwatch.capture.flows import FLOW_COST
-from algwatch.capture.fragments import BASE_COST, PART_COST, Datagram
+from algwatch.capture.fragments import BASE_COST, KEPT, KEPT_COST, PART_COST, Datagram
 from algwatch.capture.reassembly import LIMIT, Reassembler
 from algwatch.capture.run import RUN_COST
 from algwatch.capture.stream import MOST_TOLD, Stream
@@ -86,9 +86,11 @@ class Checked:
         self.numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.tables = [value for value in state.values() if isinstance(value, dict | list)]
         self.tables += [self.reassembler._flows._seen, self.reassembler._websockets._seen]
+        self.recent = self.reassembler._recent._datagrams
+        self.tables.append(self.recent)
         assert set(state) - set(self.numbers) == {
             "counts", "_rebuilt", "_pending", "_flows", "_websockets", "_made", "_tunnels",
-            "_opened",
+            "_opened", "_recent",
         }  # fmt: skip
 
     def begin(self, limit: int, counted: bool) -> None:
@@ -181,6 +183,8 @@ class Checked:
                 assert pending.cost == BASE_COST + cost_
                 for one_run, next_run in pairwise(runs):
                     assert one_run.end < next_run.begin + (not one_run.reading)
+        assert len(self.recent) <= KEPT
+        assert all(datagram.cost <= KEPT_COST for datagram in self.recent.values())
         assert one.held == cost, (one.held, cost)
         assert one.held <= self.limit, one.held
         given_up = (
