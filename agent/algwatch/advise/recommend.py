@@ -23,10 +23,7 @@ LIMIT = 256
 # For example, one side alone shows a fault without its place.
 PLACE_UNKNOWN = "the capture does not show where the fault lies: it may be in this router"
 CROSSED_NOTHING = "nothing of it was seen to cross this router, so anyone may have sent it"
-DIED_HERE = (
-    "a call or another request of this line failed in this router, and it is not shown that the "
-    "ALG has no part in that"
-)
+DIED_HERE = "a request of this line failed in this router, and the ALG may have a part in it"
 _UNEXPLAINED = (cause.UNKNOWN, cause.ROUTER)
 T = TypeVar("T")
 RULES = 128  # with findings or reasons behind one advice

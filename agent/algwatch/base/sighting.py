@@ -23,6 +23,16 @@ def port_of(endpoint: bytes) -> int:
     return int.from_bytes(endpoint[16:18], sys.byteorder)
 
 
+def endpoints(ends: bytes) -> tuple[bytes, bytes]:
+    """Address and port of source and destination, 18 bytes each. ends: 48 bytes (aw_ends)."""
+    return ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
+
+
+def both_ways(one: bytes, two: bytes) -> bytes:
+    """Two endpoints as one key, the same in both directions."""
+    return min(one, two) + max(one, two)
+
+
 class Ends:
     """Source and destination of a packet: src, dst (text), sport, dport, proto, version; packed:
     all of it as bytes (aw_ends)."""

@@ -21,6 +21,7 @@ _TAP = _ROW.size - 1  # offset of the tap in a row
 _FRAME = struct.Struct("=32xI")  # offset of a row's frame, in its ends
 _FRAME_AT = 8  # its index among their 32-bit words
 _AT = struct.Struct("=Q")
+COPIED_ROW = _ROW.size + _ENDS.size  # bytes of a row in a copy, without its message
 
 # (row, ends, payload): one row unpacked, with the bytes of its message.
 Loose = tuple[tuple[int, ...], tuple[Any, ...], memoryview]
@@ -83,7 +84,7 @@ class Gathered:
         self.unsorted = False
 
     def add(self, batch: Batch, unsorted: bool) -> None:
-        """unsorted: the rows of this batch may be."""
+        """Copy these rows. unsorted: their times may be out of order."""
         if unsorted or first_time(batch) < self._last:
             self.unsorted = True
         self._last = last_time(batch)
@@ -93,17 +94,14 @@ class Gathered:
         low, high = min(starts), min(max(starts) + longest, len(batch.buffer))
         if not self.count and low < high - low:
             low = 0  # mostly the headers of a frame: cheaper copied than the rows changed
-        by, place = self._place - low, self.count * _WORDS_A_ROW + _PAYLOAD
+        by, before = self._place - low, self.count
         self._buffers.append(bytes(batch.buffer[low:high]))
         self._place += high - low
         self._rows += rows
         self._ends += batch.ends
         self.count += count
-        self.size += high - low + 112 * count
-        if by:
-            with memoryview(self._rows).cast("I") as words:
-                moved = struct.pack(f"={count}I", *[start + by for start in starts])
-                words[place::_WORDS_A_ROW] = memoryview(moved).cast("I")
+        self.size += high - low + COPIED_ROW * count
+        _shift(self._rows, by, before)
 
     def whole(self) -> Batch:
         """All of them, without a watermark. Nothing is added after it."""
@@ -217,9 +215,11 @@ def _extent(rows: memoryview | bytes | bytearray) -> tuple[int, int]:
     return min(starts), max(map(add, starts, lengths))
 
 
-def _shift(rows: bytearray, by: int) -> None:
+def _shift(rows: bytearray, by: int, first: int = 0) -> None:
+    """Add `by` to the offsets of the messages, from row number first on."""
     if by:
+        place = first * _WORDS_A_ROW + _PAYLOAD
         with memoryview(rows).cast("I") as words:
-            moved = [start + by for start in words[_PAYLOAD::_WORDS_A_ROW].tolist()]
+            moved = [start + by for start in words[place::_WORDS_A_ROW].tolist()]
             packed = struct.pack(f"={len(moved)}I", *moved)
-            words[_PAYLOAD::_WORDS_A_ROW] = memoryview(packed).cast("I")
+            words[place::_WORDS_A_ROW] = memoryview(packed).cast("I")

@@ -2,7 +2,7 @@
 """An IP packet in fragments, as far as they have come.
 
 Fragments that overlap with different bytes are a sign of an attack: no phone sends them. Some
-stacks keep the first bytes, others the second ones, so their packet is not made.
+stacks keep the first bytes, others the second ones, so no message is read from their packet.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class Datagram:
 
 
 class Recent:
-    """The latest whole datagrams. As long as pairing may take back what it concluded, the first
-    fragment of other bytes makes a second one: the two contradict each other. Not counted with what
-    is held: at most KEPT of KEPT_COST."""
+    """The latest whole datagrams, for KEPT_FOR. The first later fragment with other bytes makes a
+    second datagram of the same packet, and pairing finds that the two contradict each other. Not
+    counted with the other parts: at most KEPT of KEPT_COST bytes."""
 
     __slots__ = ("_datagrams",)
 

@@ -12,7 +12,16 @@ from collections import deque
 
 from algwatch.base.packet import Batch
 from algwatch.base.typed import Generic, Protocol, TypeVar
-from algwatch.capture.batches import Gathered, disorder, first_time, in_order, kept, part, times
+from algwatch.capture.batches import (
+    COPIED_ROW,
+    Gathered,
+    disorder,
+    first_time,
+    in_order,
+    kept,
+    part,
+    times,
+)
 
 # ns; timers run at multiples of it, and each run costs the stages as much as a message
 # (docs/decisions/0010-reassembly-order.md).
@@ -149,7 +158,7 @@ class _Slots:
         for gathered in self.open.values():
             size += gathered.size
         for _, _, one in self.ready:
-            size += len(one.buffer) + 112 * one.count
+            size += len(one.buffer) + COPIED_ROW * one.count
         return size
 
 

@@ -7,7 +7,7 @@ first one. So a 2xx that stops early was acknowledged, with or without an ACK in
 
 from __future__ import annotations
 
-from algwatch.sip.dialog import ASTRAY, Dialog, DialogSet
+from algwatch.sip.dialog import MISROUTED, Dialog, DialogSet
 from algwatch.sip.timers import ACK_WAIT, SECOND, T1, T2, WINDOW
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def ended_unacknowledged(s: DialogSet, d: Dialog) -> bool:
     if d.answers != 1 or not d.bye_at or abs(d.bye_at - d.answered_at - ACK_WAIT) > CLOSE:
         return False
     if d.acked_at:
-        return d.odd == ASTRAY and s.gave_up(d)
+        return d.odd == MISROUTED and s.gave_up(d)
     return d.stray_ack is None
 
 

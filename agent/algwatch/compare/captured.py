@@ -10,7 +10,17 @@ from algwatch.base.deadlines import NEVER
 from algwatch.base.host import HARDWARE, Host
 from algwatch.base.native.layout import KIND_CUT, KIND_KEEPALIVE, KIND_STUN, KIND_TLS, REGISTER
 from algwatch.base.packet import WAN, Batch
-from algwatch.base.sighting import FLOW, KIND, LENGTH, METHOD, STATUS, Row, Sighting
+from algwatch.base.sighting import (
+    FLOW,
+    KIND,
+    LENGTH,
+    METHOD,
+    STATUS,
+    Row,
+    Sighting,
+    both_ways,
+    endpoints,
+)
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
@@ -146,7 +156,7 @@ class Captured:
     def _note_unread(self, batch: Batch, which: int, row: Row, i: int) -> None:
         count, example = self.unread.get(row[KIND], (0, None))
         ends = batch.ends[48 * i : 48 * i + 48]
-        key = _both(ends[:16] + ends[40:42], ends[16:32] + ends[42:44])
+        key = both_ways(*endpoints(ends))
         fresh = row[KIND] == KIND_TLS and key not in self.tls and len(self.tls) < ENCRYPTED
         if example is None or fresh:
             copy = batch.sighting(which, row, i)
@@ -160,7 +170,7 @@ class Captured:
         copy = crossing.entered
         if self.tls:
             copies = (copy, crossing.left) if crossing.left is not None else (copy,)
-            ends_of = {_both(one.source, one.destination) for one in copies}
+            ends_of = {both_ways(one.source, one.destination) for one in copies}
             self.decrypted |= ends_of & self.tls.keys()
         if self.two_sided and crossing.flow_pair is None and not crossing.outbound:
             return  # scanners knock on every port
@@ -295,8 +305,3 @@ class Captured:
         if undecided and not partial and example is not None:
             self.undecided += 1
             self.undecided_example = self.undecided_example or example
-
-
-def _both(one: bytes, two: bytes) -> bytes:
-    """The ends of a connection, the same for both directions."""
-    return min(one, two) + max(one, two)

@@ -99,8 +99,9 @@ class Comparison:
         self.transaction = self._exchanges.transaction
         self._subscriptions = Subscriptions(two_sided, more)
         self._connects = Connects(two_sided, self.sides, self.lines, self.mappings)
-        told = self._connects, self.mappings, self.lines, self.captured
-        self._other_rows = OtherRows(*told, self.lost)
+        self._other_rows = OtherRows(
+            self._connects, self.mappings, self.lines, self.captured, self.lost
+        )
         self.made_anew = self._subscriptions.made_anew
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._crossed = Crossed(
@@ -323,8 +324,8 @@ class Comparison:
         for side in self.sides:
             side.dialogs.table.gone = self.calls.lose
         waiting = self.pairing.waiting if self.pairing is not None else None
-        joined = self.calls, self._registrations, self._subscriptions
-        room.share(self.budget, self.sides, *joined, self.lines, self._losses, waiting)
+        room.share(self.budget, self.sides, self.calls, self._registrations, self._subscriptions,
+                   self.lines, self._losses, waiting)  # fmt: skip
 
     def _wake(self) -> None:
         """Follow all young INVITEs from here on."""

@@ -11,24 +11,25 @@ from algwatch.base import address
 from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import INVITE, REGISTER, ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
-from algwatch.base.sighting import AT, BITS, CSEQ, STATUS, Row, Sighting
+from algwatch.base.sighting import AT, BITS, CSEQ, STATUS, Row, Sighting, both_ways, endpoints
 from algwatch.base.table import Table
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
 from algwatch.sip.side import Side
-from algwatch.sip.timers import SECOND, T2, TIMER_B, WINDOW
+from algwatch.sip.timers import SECOND, TIMER_B, WINDOW
 from algwatch.sip.transaction import REQUEST, Event
 
 ATTEMPTS = 64  # followed at once
 FIN, SYN, RST = 1, 2, 4  # RFC 9293 section 3.1, in the status of a row
+INSISTS = 2 * SECOND  # ns; SYN is sent again after 1 s and 2 s more (RFC 6298 section 2)
 
 
 class Connect:
-    """An attempt. By side (LAN, WAN, UNKNOWN): asked, the first SYN; sent, the number of SYNs;
-    refused, the first RST. accepted: the SYN-ACK on the WAN side. inbound: the far end asks;
-    reached: a phone was asked then. spoke: the asking host had sent SIP before. started_at,
-    last_at: ns, of the SYNs."""
+    """A TCP connection to a SIP port, asked for and not accepted yet. By side (LAN, WAN, UNKNOWN):
+    asked, the first SYN; sent, the number of SYNs; refused, the first RST. accepted: the SYN-ACK on
+    the WAN side. inbound: the far end asks; reached: its SYN came to a phone. spoke: the phone had
+    sent SIP before. started_at, last_at: ns, of the SYNs."""
 
     __slots__ = ("accepted", "asked", "inbound", "last_at", "reached", "refused", "sent", "spoke",
                  "started_at")  # fmt: skip
@@ -49,14 +50,20 @@ class Connect:
         return next(one for one in order if one is not None)
 
     @property
+    def until(self) -> int:
+        """ns, the end of the wait. A SYN of the WAN side alone may be the copy of one of the LAN
+        side that was sent a moment later."""
+        return self.started_at + TIMER_B + (SECOND if self.asked[LAN] is None else 0)
+
+    @property
     def has_failed(self) -> bool:
         """It was refused, or asked for again and again."""
-        return any(self.refused) or self.last_at - self.started_at >= T2 // 2
+        return any(self.refused) or self.last_at - self.started_at >= INSISTS
 
 
 class Connects:
     """TCP connections to SIP ports, from the first SYN to the answer or the end of the wait. sides:
-    by LAN, WAN, UNKNOWN."""
+    by LAN, WAN, UNKNOWN. due: ns; no wait ends before it."""
 
     def __init__(self, two_sided: bool, sides: list[Side], lines: Lines,
                  mappings: Mappings) -> None:  # fmt: skip
@@ -66,11 +73,11 @@ class Connects:
         self._mappings = mappings
         # By the host and port that is asked (18 bytes) and the sequence number of the SYN.
         self.table: Table[tuple[bytes, int], Connect] = Table(ATTEMPTS)
-        self.due = NEVER  # ns; none has failed before it
+        self.due = NEVER
         # By host (16 bytes), ns: its latest new INVITE or accepted connection, and its REGISTER.
-        self._invited: Table[bytes, int] = Table(ATTEMPTS)
+        self._got_through: Table[bytes, int] = Table(ATTEMPTS)
         self._registered: Table[bytes, int] = Table(ATTEMPTS)
-        # Of ended connections of the LAN side, by both ends (36 bytes), ns.
+        # By both ends (36 bytes), ns: connections of the LAN side that ended.
         self._ended: Table[bytes, int] = Table(ATTEMPTS)
 
     def feed(self, which: int, row: Row, i: int, batch: Batch) -> None:
@@ -79,9 +86,10 @@ class Connects:
         if row[STATUS] == SYN:
             self._ask(which, row, i, batch, ends)
             return
-        key = ends[:16] + ends[40:42], row[CSEQ]
+        source, destination = endpoints(ends)
         if which == LAN and row[STATUS] & (FIN | RST):
-            self._ended.add(_both(key[0], ends[16:32] + ends[42:44]), row[AT])
+            self._ended.add(both_ways(source, destination), row[AT])
+        key = source, row[CSEQ]
         one = self.table.get(key)
         if one is None or one.asked[which] is None or row[STATUS] & FIN:
             return
@@ -90,68 +98,67 @@ class Connects:
         elif which == WAN and not one.inbound:  # it has still to come to the phone
             one.accepted = one.accepted or batch.sighting(which, row, i)
         else:
-            self._invited.add(ends[16:32], row[AT])
+            self._got_through.add(ends[16:32], row[AT])
             del self.table[key]
 
     def _ask(self, which: int, row: Row, i: int, batch: Batch, ends: bytes) -> None:
-        key = ends[16:32] + ends[42:44], row[CSEQ]
+        key = endpoints(ends)[1], row[CSEQ]
         one = self.table.get(key)
         if one is None:
             one = Connect(row[AT], which == WAN and not self._leaves(row, ends))
             self.table.add(key, one, one.inbound)
-            self.due = min(self.due, row[AT] + TIMER_B)
         if one.asked[which] is None:
             one.asked[which] = batch.sighting(which, row, i)
-            one.spoke = one.spoke or self._speaks(which, ends[:16])
+            self.due = min(self.due, one.until)
+            if not (one.inbound or one.spoke):
+                one.spoke = self._speaks(which, ends[:16])
         one.sent[which] += 1
         one.last_at = max(one.last_at, row[AT])
 
     def _leaves(self, row: Row, ends: bytes) -> bool:
-        """Does a SYN of the WAN side come out of this router?"""
+        """True if a SYN of the WAN side comes out of this router."""
         if row[BITS] & ROW_DIRECTED:
             return bool(row[BITS] & ROW_OUTGOING)
         is_ours = self._mappings.is_wan_address
         return is_ours(ends[:16]) or not is_ours(ends[16:32])
 
     def _speaks(self, which: int, host: bytes) -> bool:
-        """Has this host sent SIP before?"""
+        """True if this host has sent SIP before."""
         if which != UNKNOWN:
             return self._lines.speaks(host)
         registrations = self._sides[UNKNOWN].registrations.table.values()
         return any(one.transaction.ends[:16] == host for one in registrations)
 
     def has_ended(self, pair: FlowPair | None, since: int) -> bool:
-        """Was this connection ended or broken off after since (ns)?"""
-        if pair is None or not self._ended:
+        """True if this connection was closed or reset after since (ns)."""
+        if pair is None:
             return False
-        return self._ended.get(_both(pair.inside, pair.outside[18:]), 0) > since
+        return self._ended.get(both_ways(pair.inside, pair.outside[18:]), 0) > since
 
     def hear(self, events: list[Event]) -> None:
-        """A host that sends an INVITE after all has found another way. So has one with a REGISTER
-        that had sent nothing before."""
+        """A host that sends an INVITE has found another way. So has one that sends a REGISTER, and
+        had sent nothing before."""
         for code, t, row, _ in events:
             if code == REQUEST and t.method == INVITE:
-                self._invited.add(t.ends[:16], row[AT])
+                self._got_through.add(t.ends[:16], row[AT])
             elif code == REQUEST and t.method == REGISTER:
                 self._registered.add(t.ends[:16], row[AT])
 
     def advance(self, now: int) -> list[Connect]:
-        """Those that have failed by now (ns), and brought nothing to another way."""
+        """Those with the end of their wait by now (ns) that failed, and whose host has found no
+        other way."""
         if self.due > now:
             return []
         waiting = list(self.table.items())
-        over = [(key, one) for key, one in waiting if one.started_at + TIMER_B <= now]
+        over = [(key, one) for key, one in waiting if one.until <= now]
         failed = [one for key, one in over if self._is_in_vain(key[1], one, waiting)]
-        for key, one in over:
-            # The copy on the WAN side may have been made a moment before.
-            if one.asked[LAN] is not None or one.started_at + TIMER_B + SECOND <= now:
-                del self.table[key]
-        self.due = min((one.started_at + TIMER_B + SECOND * (one.asked[LAN] is None)
-                        for one in self.table.values()), default=NEVER)  # fmt: skip
+        for key, _ in over:
+            del self.table[key]
+        self.due = min([one.until for one in self.table.values()], default=NEVER)
         return failed
 
     def finish(self) -> list[Connect]:
-        """The same at the end of the capture."""
+        """The same at the end of the capture, for all."""
         return self.advance(NEVER - 1)
 
     def _is_in_vain(self, seq: int, one: Connect,
@@ -159,7 +166,7 @@ class Connects:
         if not one.has_failed:
             return False
         host = one.first.packed_ends[:16]
-        other_way = self._invited.get(host, 0)
+        other_way = self._got_through.get(host, 0)
         if not one.spoke:
             other_way = max(other_way, self._registered.get(host, 0))
         if other_way >= one.started_at:
@@ -176,10 +183,6 @@ class Connects:
         shown = one.first.ends
         outward = address.is_unroutable(shown.src) and not address.is_unroutable(shown.dst)
         return outward or self._lines.has(host, one.first.destination[:16])
-
-
-def _both(one: bytes, two: bytes) -> bytes:
-    return min(one, two) + max(one, two)
 
 
 def _find_left(one: Connect, beside: list[tuple[tuple[bytes, int], Connect]]) -> None:

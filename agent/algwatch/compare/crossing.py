@@ -100,13 +100,13 @@ class Entry:
     limit, at this time. survived: ns, the longest silence before a message in through it. born: ns,
     the router made it then; 0: not known. before: the earlier mapping of this LAN address and port
     to another port of the same WAN address: WAN address and port, and those of the far side (36
-    bytes), else b"". moved: the router has given the port to another LAN host since. missed:
-    messages in that went no further while it was surely alive, after its use at missed_since (ns).
-    timeouts: of this NAT."""
+    bytes), else b"". moved: the router has given the port to another LAN host since.
+    stopped: messages in that went no further while it was surely alive, after its use at
+    stopped_since (ns). timeouts: of this NAT."""
 
     __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",
-                 "missed", "missed_since", "moved", "silent_limit", "silent_since", "silent_until",
-                 "survived", "timeouts")  # fmt: skip
+                 "moved", "silent_limit", "silent_since", "silent_until", "stopped",
+                 "stopped_since", "survived", "timeouts")  # fmt: skip
 
     def __init__(self, inside: bytes, at: int, timeouts: Timeouts = OPENWRT) -> None:
         self.inside = inside
@@ -116,19 +116,19 @@ class Entry:
         self.moved = False
         self.answered_at = self.kept_at = self.born = 0
         self.silent_since = self.silent_until = self.silent_limit = self.survived = 0
-        self.missed = self.missed_since = 0
+        self.stopped = self.stopped_since = 0
 
-    def miss(self, at: int) -> int:
+    def note_stopped(self, at: int) -> int:
         """A message in through it at (ns) went no further. Returns its latest use before (ns)."""
         used = self.used_at
         if at - used < max(SHORTEST, self.survived + T2):  # T2: a request comes again and again
-            self.missed = self.missed + 1 if self.missed_since == used else 1
-            self.missed_since = used
+            self.stopped = self.stopped + 1 if self.stopped_since == used else 1
+            self.stopped_since = used
         return used
 
     def is_shut(self, used_at: int) -> bool:
         """True if messages stopped soon after this use: no silence made the router forget it."""
-        return self.missed > 1 and self.missed_since == used_at
+        return self.stopped > 1 and self.stopped_since == used_at
 
     @property
     def used_at(self) -> int:

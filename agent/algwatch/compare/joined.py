@@ -36,7 +36,7 @@ def _both(own: dict[str, Crossing], more: dict[str, Crossing]) -> dict[str, Cros
     return {**own, **more, **own} if more else own
 
 
-AGAIN = " again"
+AGAIN = " again"  # behind the label of a second unpaired message of one kind
 
 
 def label(crossing: Crossing) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.sighting import AT, FLOW, Sighting
+from algwatch.base.sighting import AT, FLOW, Sighting, endpoints
 from algwatch.base.table import Table
 from algwatch.compare.crossing import SHORTEST, Entry, Timeouts
 from algwatch.compare.flow_pair import FlowPair
@@ -174,7 +174,7 @@ class Mappings:
 
     def keepalive(self, ends: bytes, at: int) -> None:
         """A keep-alive of a mapping on the WAN. ends: its 48 bytes of addresses."""
-        one, two = ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
+        one, two = endpoints(ends)
         known = self.table.get(one + two) or self.states.get(one + two)
         if known is not None:
             known.wake(at)

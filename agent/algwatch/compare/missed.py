@@ -9,7 +9,7 @@ them, to nobody and at any time: they must not excuse what is missing elsewhere.
 from __future__ import annotations
 
 from algwatch.base.packet import LAN
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, both_ways, endpoints
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.mapping import Mappings
@@ -19,7 +19,8 @@ MOST = 32  # connections remembered
 
 
 class Missed:
-    """at: by side (LAN, WAN, UNKNOWN), ns: packets of anybody. torn_at: ns, the latest tear()."""
+    """at: by side (LAN, WAN, UNKNOWN), ns: until then a packet of anybody may be missing. torn_at:
+    ns, the latest tear()."""
 
     __slots__ = ("_mappings", "_torn", "at", "torn_at")
 
@@ -27,7 +28,7 @@ class Missed:
         self.at = [-WINDOW] * 3
         self.torn_at = 0
         self._mappings = mappings
-        # By side, protocol and connection.
+        # By side, protocol and connection, ns: the latest tear().
         self._torn: Table[tuple[int, int, bytes], int] = Table(MOST)
 
     def lose(self, side: int, at: int) -> None:
@@ -37,7 +38,7 @@ class Missed:
     def tear(self, side: int, ends: bytes, at: int) -> None:
         """Bytes of this connection were missed (ends: aw_ends; at: ns)."""
         self.torn_at = at
-        self._torn.add((side, ends[46], _both(*_endpoints(ends))), at)
+        self._torn.add((side, ends[46], both_ways(*endpoints(ends))), at)
 
     def copy(self, copy: Sighting, side: int) -> int:
         """ns; until then this message, or its other copy, may have passed on that side unseen."""
@@ -71,16 +72,16 @@ class Missed:
         """ns, of a connection with these ends on the side where it was seen; 0: none is torn."""
         if not self._torn:
             return 0
-        one, two = _endpoints(ends)
-        other = _both(one, two)
+        one, two = endpoints(ends)
+        other = both_ways(one, two)
         if seen != side:
             other = self._beyond(one, two, seen) or self._beyond(two, one, seen)
         at = 0
         for (torn, protocol, both), when in self._torn.items():
-            same = both == other if other else one in (both[:18], both[18:]) or two in (
-                both[:18], both[18:]
-            )  # fmt: skip
-            if torn == side and protocol == ends[46] and same:
+            if torn != side or protocol != ends[46]:
+                continue
+            # Without a known mapping, an end in common is enough.
+            if both == other if other else {one, two} & {both[:18], both[18:]}:
                 at = max(at, when)
         return at
 
@@ -88,15 +89,6 @@ class Missed:
         """The connection on the other side of the NAT; empty if not known."""
         if seen == LAN:
             outside = self._mappings.newest.get(near, b"")
-            return _both(outside[:18], far) if outside[18:] == far else b""
+            return both_ways(outside[:18], far) if outside[18:] == far else b""
         mapping = self._mappings.of(near, far)
-        return _both(mapping.inside, far) if mapping is not None else b""
-
-
-def _endpoints(ends: bytes) -> tuple[bytes, bytes]:
-    return ends[:16] + ends[40:42], ends[16:32] + ends[42:44]
-
-
-def _both(one: bytes, two: bytes) -> bytes:
-    """The same for both directions."""
-    return min(one, two) + max(one, two)
+        return both_ways(mapping.inside, far) if mapping is not None else b""

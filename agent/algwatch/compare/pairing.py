@@ -260,7 +260,7 @@ class Pairing:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
                 known = self.mappings.of(copy.destination, copy.source)  # only inbound
                 if known is not None:
-                    crossing.mapping, crossing.used_at = known, known.miss(copy.row[AT])
+                    crossing.mapping, crossing.used_at = known, known.note_stopped(copy.row[AT])
                 if copy.side == LAN:
                     self.lan_only += not is_for_neighbour(copy)
                 elif self.waiting.is_unsolicited(copy):

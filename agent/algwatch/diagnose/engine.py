@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from algwatch.base import address
 from algwatch.base.digest import digest
 from algwatch.base.plain import Unfit, raw
+from algwatch.base.sighting import endpoints
 from algwatch.base.table import Table
 from algwatch.base.typed import Any
 from algwatch.compare.call import Call
@@ -38,7 +39,8 @@ Check = Callable[[Any, Known], Iterable[Finding]]
 # A rule's replacement for its finding about a line whose far end finds the phone after all. None:
 # the finding stands.
 Instead = Callable[[Finding, Line], Finding | None]
-# The same for a call that was let in nowhere, once a phone (its name) has opened the port.
+# A rule's replacement for its finding about a call that was let in nowhere, once a phone (its
+# address as text) has sent something from that port.
 SinceOpened = Callable[[Finding, str], Finding]
 
 # "certain" comes before the event, "observed" after it: the later word wins.
@@ -189,15 +191,16 @@ class Engine:
         return made
 
     def _opened(self) -> list[Finding]:
-        """A phone has sent something from the port since at which a call was not let in: it is
-        another phone's, unseen until then."""
+        """Replace findings about a call that was not let in at a port from which a phone, unseen
+        until then, has sent something since: the port is that phone's."""
         made: list[Finding] = []
         held = self.held.get("", {})
         for finding in list(held.values()):
             since_opened, ends = self._since_opened.get(finding.rule), finding.evidence[0].ends
             if since_opened is None or len(ends) < ENDS:
                 continue
-            entry = self.known.mapping(ends[16:32] + ends[42:44], ends[:16] + ends[40:42])
+            source, destination = endpoints(ends)
+            entry = self.known.mapping(destination, source)
             if entry is not None:
                 del held[finding.key]
                 other = since_opened(finding, address.text(entry.inside[:16], ends[47]))

@@ -121,7 +121,8 @@ def _reading(call: Call, now: int) -> LostAck | None:
     if s is None or d is None or not d.answered_at or d.answer is None:
         return None
     if 0 < d.bye_at < d.answered_at and d.ended_at and not d.both_ended:
-        return None  # a user had hung up before this 2xx, so its ACK keeps no call (RFC 5407 B)
+        # A user had hung up before this 2xx, so its ACK keeps no call (RFC 5407 appendix B).
+        return None
     if d.answers == 1 and not ack.ended_unacknowledged(s, d):
         return None  # the 2xx was not repeated: the ACK is neither missing nor ignored
     ignored = ack_ignored(call, now)

@@ -49,12 +49,13 @@ def unheard_invite(call: Call) -> Crossing | None:
 
 
 def unheard_ringing(call: Call) -> Crossing | None:
-    """Provisional responses sent by the router to another port of the phone than its INVITE came
-    from, and that was repeated until Timer B. Without rport the phone may listen at Via's port."""
+    """Provisional responses that the router sent to another port of the phone than its INVITE came
+    from, and the INVITE was repeated until Timer B. Without rport the phone may listen at Via's
+    port."""
     crossing, s = call.misdelivered.get("1xx INVITE"), call.sides[LAN]
     if crossing is None or crossing.lan is None or crossing.wan is None or call.inbound:
         return None
-    if s is None or not s.timed_out or (response := _unrung(s)) is None or s.request is None:
+    if s is None or not s.timed_out or (response := _ringing(s)) is None or s.request is None:
         return None
     via, went = Message(s.request.payload).vias[:1], response.destination
     if went[:16] != s.request.source[:16] or went != crossing.lan.destination:
@@ -64,9 +65,9 @@ def unheard_ringing(call: Call) -> Crossing | None:
 
 
 def unheard_later(call: Call, known: Known) -> tuple[Sighting, Sighting] | None:
-    """The copies (LAN, WAN) of such an INVITE after a silence that its mapping may not survive.
-    Then a port forward may lead elsewhere than the mapping of before, too, but not to a port that
-    only the sender's Via names. Not proved: the phone may be gone meanwhile."""
+    """The copies (LAN, WAN) of an unanswered INVITE to a port that only its sender's Via names,
+    after a silence that its mapping may not have survived. A port forward would not lead there.
+    Not proved: the phone may be gone meanwhile."""
     inside, outside = call.sides[LAN], call.sides[WAN]
     if inside is None or not inside.timed_out or not call.inbound or call.misdelivered:
         return None
@@ -82,6 +83,12 @@ def unheard_later(call: Call, known: Known) -> tuple[Sighting, Sighting] | None:
     if vias[0].port != lan.ends.dport or request_astray(wan, lan, known) is None:
         return None
     return lan, wan
+
+
+def _ringing(s: DialogSet) -> Sighting | None:
+    """A provisional response that its caller does not hear."""
+    t = s.invite
+    return t.response if t is not None and t.rings_unheard else None
 
 
 def answer_misrouted(call: Call) -> Reading | None:
@@ -106,7 +113,7 @@ def answer_given_to_another(call: Call) -> tuple[Reading, Sighting, Sighting] | 
     d = s.current if s is not None else None
     if s is None or call.inbound is not False:
         return None
-    response = d.answer if d is not None and d.answer is not None else s.response or _unrung(s)
+    response = d.answer if d is not None and d.answer is not None else s.response or _ringing(s)
     request = (d.request if d is not None else None) or s.request
     if response is None or request is None or not _is_for_another(response, request):
         return None
@@ -127,7 +134,7 @@ def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | Non
         return None
     d = wan.current
     request = (d.request if d is not None else None) or wan.request
-    answer = (d.answer if d is not None else None) or wan.response or _unrung(wan)
+    answer = (d.answer if d is not None else None) or wan.response or _ringing(wan)
     stopped = call.unpaired.get("1xx INVITE")
     if answer is None and stopped is not None:
         answer = stopped.wan
@@ -137,12 +144,6 @@ def _answer_of(call: Call) -> tuple[str, str, Sighting, Sighting, Sighting | Non
     if answer is None or request is None:
         return None
     return "2xx" if d is not None and d.answer else "response", "INVITE", answer, request, inside
-
-
-def _unrung(s: DialogSet) -> Sighting | None:
-    """A provisional response that its caller does not hear."""
-    t = s.invite
-    return t.response if t is not None and t.unrung else None
 
 
 def exchange_misrouted(exchange: Exchange) -> Reading | None:

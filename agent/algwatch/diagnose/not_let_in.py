@@ -149,8 +149,8 @@ def reading(call: Call, known: Known) -> Reading | None:
 def opened_since(phone: str) -> str:
     """A clause, of a call at a port that nobody was seen to use before it."""
     return (
-        f"{phone} was seen to use that port only after it, so the call was for that phone, and "
-        "this router had not opened the port for it, or no longer"
+        f"{phone} was first seen to use that port later, so the call was for that phone, and this "
+        "router had not opened the port for it, or no longer"
     )
 
 

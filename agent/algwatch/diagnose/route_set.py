@@ -31,8 +31,8 @@ from algwatch.sip.target import (
 )
 
 UNROUTED = (
-    "Look whether the messages that began the call have a Record-Route: if so, the phone has to "
-    "put it into its later requests as Route, and does not."
+    "Look whether the messages that began the call have a Record-Route: if so, the phone must put "
+    "it into its later requests as Route, and does not."
 )
 
 
@@ -336,18 +336,18 @@ def hidden_target(request: Sighting | None) -> tuple[str, str]:
 
 
 def unrouted(request: Sighting | None, line: Line | None) -> str:
-    """A clause for a request inside a dialog without a Route, not from line to the very host in its
-    Request-URI, although proxies of this provider record themselves; "" for others. It is not
-    known whether they did so in this call."""
+    """A clause for a request inside a dialog without a Route, although proxies of this provider
+    record themselves; "" for others, and for one that went to the host in its Request-URI, if that
+    is the provider of the line. It is not known whether they recorded themselves in this call."""
     if request is None or line is None or not line.count(RECORDS) or not request.row[TO_TAG]:
         return ""
     message = parsed(request.payload)
     if message.routes or message.request_host == request.ends.dst == line.remote:
         return ""
     return (
-        f"the request has no Route, while calls of {line.remote} come with a Record-Route: a proxy "
-        "that was left out may not know where it belongs"
-    )  # fmt: skip
+        "the request may have left out a proxy that knows the call: it has no Route, and calls of "
+        f"{line.remote} have a Record-Route"
+    )
 
 
 def _first_target(request: Sighting) -> tuple[str, str]:

@@ -73,9 +73,9 @@ def dead(media: Media, known: Known) -> list[Dead]:
 
 def one_way(media: Media, known: Known) -> tuple[bool, int, int] | None:
     """For a call whose INVITE was not captured on every side: RTP came for long to an end that is
-    to send and receive, and none went back to its source, on no side. An answer to an offer for one
-    direction would say so (RFC 3264 section 6.1). Returns the direction without RTP, to the caller
-    or not, a side, and the number of packets the other way."""
+    to send and receive, and none went back to its source on any side. An answer to an offer for one
+    direction would say so (RFC 3264 section 6.1). Returns whether the direction without RTP is the
+    one to the caller, the side with RTP, and its number of packets."""
     call = media.call
     if not call.partial_anywhere or call.contested or media.tracked:
         return None

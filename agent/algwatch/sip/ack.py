@@ -8,7 +8,7 @@ from collections.abc import Callable
 from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING, ROW_TCP
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import AT, BITS, CSEQ, FROM_TAG, TO_TAG, Row, Sighting
-from algwatch.sip.dialog import ASTRAY, BY_BRANCH, BY_TAG, Dialog, DialogSet
+from algwatch.sip.dialog import BY_BRANCH, BY_TAG, MISROUTED, Dialog, DialogSet
 from algwatch.sip.step import CONFIRMED, Step
 from algwatch.sip.target import follows
 
@@ -59,7 +59,7 @@ def acked(s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], N
             # Over UDP a 2xx that comes again tells of a fault, and over TCP nothing does.
             tcp = row[BITS] & ROW_TCP
             if tcp and not odd and d.answer is not None and not follows(d.ack, d.answer):
-                d.odd = ASTRAY
+                d.odd = MISROUTED
         step((s, CONFIRMED, row))
 
 

@@ -15,7 +15,7 @@ from algwatch.sip.transaction import Transaction
 # Faults of an ACK that still acknowledges its 2xx.
 BY_BRANCH = "branch"  # it has the branch of its INVITE (sections 8.1.1.7, 13.2.2.4)
 BY_TAG = "to-tag"  # its To tag is not the one of the 2xx
-ASTRAY = "astray"  # over TCP: it does not follow the Contact or Record-Route of the 2xx
+MISROUTED = "misrouted"  # over TCP: it does not go where Contact and Record-Route of the 2xx say
 NOT_ODD = ""
 
 # The message without the SDP of an offer or answer in it.
@@ -42,13 +42,12 @@ class Dialog:
     crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
     pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not
     know the dialog any more (section 12.2.2). refused: the latest refused re-INVITE or UPDATE, and
-    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once,
-    or the pending one was repeated in vain until the BYE. owing: a
-    word above, if the end that needed this SDP hung up at once. denied: see sip/denied.py; None
-    after one that was granted. holders: tags (hashes) of the ends that have it on hold.
-    moved: by end (callee, caller) the latest target refresh (re-INVITE, UPDATE) from a public
-    address that made its remote target a private one; None without one, or after a later one with
-    another address.
+    its refusal, or its 2xx without what was asked; cut_short: its sender hung up at once, or the
+    pending one was repeated in vain until the BYE. owing: a word above, if the end that needed this
+    SDP hung up at once. denied: see sip/denied.py; None after one that was granted. holders: tags
+    (hashes) of the ends that have it on hold. moved: by end (callee, caller) the latest target
+    refresh (re-INVITE, UPDATE) from a public address that made its remote target a private one;
+    None without one, or after a later one with another address.
     Times in ns, 0 = not seen. established_at: the first 2xx to any INVITE in it. acked_at,
     acked_last: the first and the latest ACK to the latest 2xx.
     confirmed: an ACK was seen in it at some time. bye: the first BYE, kept if no ACK was seen or if

@@ -272,8 +272,8 @@ class Message:
 
     @property
     def vias(self) -> list[Via]:
-        ends = range(SIP.VIA, SIP.VIA + self.scanned[SIP.VIAS] * _VIA_SIZE, _VIA_SIZE)
-        return [Via(self, i) for i in ends]
+        places = range(SIP.VIA, SIP.VIA + self.scanned[SIP.VIAS] * _VIA_SIZE, _VIA_SIZE)
+        return [Via(self, i) for i in places]
 
     @property
     def top_via(self) -> Via | None:
@@ -305,8 +305,8 @@ class Message:
         if lists is None:
             lists = self._lists = {}
         if first not in lists:  # the same ones are asked for by several rules
-            ends = range(first, first + number * _ADDR_SIZE, _ADDR_SIZE)
-            lists[first] = [Address(self, i) for i in ends]
+            places = range(first, first + number * _ADDR_SIZE, _ADDR_SIZE)
+            lists[first] = [Address(self, i) for i in places]
         return lists[first]
 
     @property

@@ -90,7 +90,7 @@ class Side:
             elif code == ORPHAN and (row[STATUS] >= 300 or t.method == REGISTER):
                 t.response = batch.sighting(self.side, row, i)
             elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):
-                if code == NOT_HEARD and t.request is None:  # that of a subscription is released
+                if code == NOT_HEARD and t.request is None:  # released by its subscription
                     t.request = batch.sighting(self.side, row, i)
                 self.failed.append(t)
             if t.method == OPTIONS:

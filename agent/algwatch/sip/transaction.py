@@ -46,9 +46,9 @@ class Transaction:
 
     late: copies of a request (no INVITE, BYE or CANCEL) after its final response. response: this
     response, for a request other than INVITE; without finals, a response meant for the request with
-    another Via, so its sender discards it (section 18.1.2), or a repeated provisional response to
-    INVITE sent elsewhere than that came from. rang_at: of an INVITE, its latest
-    provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
+    another Via, so its sender discards it (section 18.1.2); or the first repeated provisional
+    response to an INVITE that went elsewhere than the INVITE came from. rang_at: of an INVITE, its
+    latest provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
     retransmissions, None without any.
     ends: addresses of its first request, of a response without one. bits: of its first message.
     owner: of a forwarded request, the address it came to the router from (16 bytes), else empty.
@@ -136,7 +136,7 @@ class Transaction:
         return self.late >= LATE and self.last_at - self.at > TIMER_B - SECOND
 
     @property
-    def unrung(self) -> bool:
+    def rings_unheard(self) -> bool:
         """An INVITE was repeated until Timer B in spite of its provisional responses, which stop
         that (section 17.1.1.2), and they went elsewhere than it came from: nobody hears them."""
         again = self.again

@@ -377,7 +377,7 @@ class Transactions:
             if t.final_at:
                 young.add_due(max(now, t.last_at) + T4, t)
                 continue
-            if t.requests and (not t.provisional_at or t.unrung):
+            if t.requests and (not t.provisional_at or t.rings_unheard):
                 events.append((TIMED_OUT, t, _timed_out(t, now), -1))
             if t.provisional_at and t.method == INVITE and now - t.last_at < RINGS:
                 waiting.add(now, t)  # no timer while it proceeds (section 17.1.1.2)

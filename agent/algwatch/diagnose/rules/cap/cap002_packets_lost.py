@@ -105,8 +105,8 @@ def _lost(side: int, count: int, gaps: int, until: int) -> Finding:
     least = 10 ** (len(str(count)) - 1)  # said again at ten times as much, not each second
     return RULE.finding(
         "unknown", "none",
-        f"The capture{of} lost packets, {least} or more so far: of {calls} nothing is called "
-        "missing that was not seen.",
+        f"The capture{of} lost packets, {least} or more so far: unseen messages of "
+        f"{calls} are not called missing.",
         [Evidence(name, until / 1e9, what, "all are captured", b"")],
         f"capture/{name}", next_step=step,
     )  # fmt: skip

@@ -62,7 +62,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialog import ASTRAY, Dialog
+from algwatch.sip.dialog import MISROUTED, Dialog
 
 RULE = Rule(
     "DLG001", "ack-lost", "error", CALL,
@@ -165,7 +165,7 @@ def _reading_of(call: Call, known: Known) -> Reading:
     if lost.ack_past_proxy(call, how) is not None:
         # It came from, or went to, a host unknown to the NAT.
         return Reading("provider", cause.RECORD_ROUTE, reading.what)
-    if how.dialog.odd == ASTRAY and reading is READINGS[how.how]:
+    if how.dialog.odd == MISROUTED and reading is READINGS[how.how]:
         return Reading(reading.where, reading.cause, "its ACK does not go where the 2xx says")
     if how.dialog.stray_ack is not None:
         if how.how == lost.ONE_SIDED:
@@ -313,7 +313,7 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return _to_another(call)
     if how.how == lost.ANSWER_STOPPED and not call.answered_inside:
         return unheard.answer_not_taken(call) or misrouted.answer_misrouted(call)
-    odd = how.dialog.odd and how.dialog.odd != ASTRAY
+    odd = how.dialog.odd and how.dialog.odd != MISROUTED
     if how.how in (lost.IGNORED, lost.WRONG_PORT, lost.BEYOND) and odd:
         # Its callee need not take such an ACK on any port (TXN008).
         where = odd_ack.place(call, how.dialog)

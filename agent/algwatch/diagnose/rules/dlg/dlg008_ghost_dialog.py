@@ -22,8 +22,8 @@ What else looks the same
     nothing about the other end. A BYE with credentials was not captured (CAP002), or is unanswered
     (TXN003). The phone got another LAN address in the call, or left out the Route of its BYE, and
     the other end did not know it. The TCP connection of the call broke: the other end was
-    restarted, and no address of the phone is why. A private Contact is no cause if the provider was
-    seen to find the phone past it.
+    restarted, and the address of the phone is no reason. A private Contact is no cause if the
+    provider was seen to find the phone past it.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints

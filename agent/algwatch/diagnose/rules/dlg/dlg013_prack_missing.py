@@ -54,8 +54,6 @@ RULE = Rule(
 )  # fmt: skip
 
 UNANSWERED = Reading("unknown", cause.UNKNOWN, "no PRACK is on this side of the router")
-
-
 NONE_CAME = "no PRACK ever reached this router's WAN side"
 
 

@@ -12,8 +12,8 @@ What it sees
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
     call up: after a PBX asked for direct media, a fax for T.38, a user for hold. After a 408 or 481
-    each end has to. Without hold the other end hears no music, and goes on sending. If
-    the hold stays, the end that wanted it off must not send RTP: the other user hears nothing.
+    each end has to. Without hold the other end hears no music, and goes on sending. If the hold
+    stays, the end that wanted it off must not send RTP: the other user hears nothing.
 
 What else looks the same
     The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
@@ -23,8 +23,8 @@ What else looks the same
     that did not rise: the refusal is right, and its sender at fault. A header field taken out by
     the router: ALG018. A codec or media line changed by the router: the finding says so, and only a
     trial without its ALG shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs
-    no direction in its answer. The user at the other end may have put the call on hold as
-    well, without a request.
+    no direction in its answer. The user at the other end may have put the call on hold as well,
+    without a request.
 
 Recommendation
     The status gives the reason (488: codecs or fax; 405, 501: turn the feature off). Turn off
@@ -227,7 +227,7 @@ def _unresumed(call: Call, known: Known, asked: Sighting, reply: Sighting,
 
 def _router_changed(call: Call, asked: Sighting, reply: Sighting,
                     is_so: Callable[[Sighting, Sighting], bool]) -> bool:  # fmt: skip
-    """One of the two, and without the change the answer would not be so."""
+    """True if the router changed one of the two, and it is not so (is_so) without the change."""
     as_written = {asked: asked, reply: reply}
     for crossing in call.changed.values():
         for one, other in ((crossing.lan, crossing.wan), (crossing.wan, crossing.lan)):

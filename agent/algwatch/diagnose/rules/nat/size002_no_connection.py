@@ -3,8 +3,8 @@
 
 What it sees
     A host sends SYN to a SIP port of a far end (also 5061, for TLS). It is refused (RST), or sent
-    again in vain for two seconds at least. For 64*T1 the host sends no INVITE by another way and
-    opens no other connection; one that was not seen to send SIP before does not register either.
+    again in vain for two seconds at least. For 64*T1 the host sends no INVITE in another way and
+    opens no other connection; a host that was not seen to send SIP before does not register either.
     The captures tell the place: the SYN never left the router, nobody answered it beyond, it was
     refused there, or the answer stopped in the router. Or a provider that a phone here is
     registered with asks for a connection to the WAN address, and no phone takes it.
@@ -12,13 +12,13 @@ What it sees
 Why it breaks calls
     A phone sends a request of more than 1,300 bytes over TCP, even if it uses UDP for all others.
     With many codecs that is every INVITE: the phone registers, takes calls, and cannot make any.
-    Before the connection is there, no message is to be seen.
+    Until the connection is open, no message can be seen.
 
 What else looks the same
     A phone tries a server that is absent, and uses another one: its next INVITE or REGISTER makes
     up for it. After RST a phone has to try UDP (RFC 3261 section 18.1.1): then there is no fault.
-    Somebody in the LAN looks for open ports. The harm is observed only if messages have passed
-    between these two hosts before.
+    Somebody in the LAN looks for open ports: the harm counts as observed only if messages have
+    passed between these two hosts before.
 
 Recommendation
     In this router: let TCP to this port pass. Beyond: ask the provider for SIP over TCP. Or fewer
@@ -67,18 +67,18 @@ def check(one: Connect, known: Known) -> Iterator[Finding]:
         proof.append(evidence(one.accepted, "SYN-ACK", "its copy in the LAN"))
     size = ""
     if observed:
-        size = " A phone that uses UDP does so for messages of more than 1,300 bytes."
+        size = " A phone that uses UDP sends messages of more than 1,300 bytes over TCP."
     yield RULE.finding(
         where, "observed" if observed else "latent",
         f"{ends.src} asked {address.joined(ends.dst, ends.dport)} for a TCP connection "
-        f"{times(sent)}{last}, and {what}: what it had to send was never sent.{size}",
+        f"{times(sent)}{last}, and {what}: no message could be sent over it.{size}",
         proof, f"{near}/{far}/{ends.dport}/{where}", cause=because, next_step=step,
         line=name_of(near, far) if known.two_sided and not one.inbound else "",
     )  # fmt: skip
 
 
 def _place(one: Connect, known: Known) -> tuple[str, str, str, str]:
-    """Where it stopped, what is said of it, the cause, and the next step."""
+    """Where it stopped, a clause that says so, the cause, and the next step."""
     port = one.first.ends.dport
     here = f"Let TCP to port {port} pass the firewall of the router, {SHORTER}."
     beyond = f"Ask the provider whether it takes SIP over TCP at port {port}, {SHORTER}."

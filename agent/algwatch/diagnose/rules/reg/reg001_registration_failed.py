@@ -203,7 +203,7 @@ def _challenged(registered: Registered, t: Transaction, two_sided: bool) -> tupl
     if digest.is_stale(Message(t.response.payload)):
         so = "its nonce was too old each time"
         if registered.near.roams:
-            so += ", as a server may not know the nonce of another, and each went to another server"
+            so += ": the phone changed its server, and one may not know the nonce of another"
         return "unknown", cause.UNKNOWN, f"{again}, and {so}"
     if registered.near.accepted_at or registered.near.waited > PROMPT:
         so = "the password is another one than before, or its nonce is too old each time"

@@ -111,7 +111,7 @@ def _is_cut_short(s: DialogSet) -> bool:
     if d is None or d.pending is None or not d.bye_at:
         return False
     t = d.pending[0]
-    return t.requests >= IN_VAIN and not (t.provisional_at or t.final_at) and d.bye_at > t.at
+    return t.requests >= IN_VAIN and not t.answered_at and d.bye_at > t.at
 
 
 def _name(s: DialogSet, t: Transaction) -> str:

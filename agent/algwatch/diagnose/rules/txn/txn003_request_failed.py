@@ -86,7 +86,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if request is None:
         return
     t, status = exchange.entered, exchange.status
-    if t.late >= DEAF and (exchange.method in CRITICAL or _goes_on(t)):
+    if t.late >= DEAF and (exchange.method in CRITICAL or _is_retransmitted(t)):
         yield from _not_heard(exchange)
         return
     if _is_in_vain(exchange):
@@ -206,9 +206,9 @@ def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
     return address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst)
 
 
-def _goes_on(t: Transaction) -> bool:
-    """It is repeated as Timer E says. Some ends send each keep-alive as the same request, and
-    REGISTER is REG001."""
+def _is_retransmitted(t: Transaction) -> bool:
+    """Its copies ended with Timer F: some ends send each keep-alive as the same request. REGISTER
+    is left to REG001."""
     return t.method != REGISTER and t.last_at - t.at <= TIMER_F + SECOND
 
 
@@ -225,7 +225,7 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     key = exchange.call_id if method in CRITICAL else f"deaf/{target}"
     yield RULE.finding(
         "unknown", "observed" if method in CRITICAL else "latent",
-        f"The {quote.method(exchange.method)} to {target} came again {times(t.late)} after its "
+        f"The {quote.method(method)} to {target} came again {times(t.late)} after its "
         "response: the response does not reach its sender, or is not taken there.",
         proof, f"{method}/{key}", cause=cause.UNKNOWN, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "", symptom=method in SUBSCRIBING,

@@ -87,7 +87,7 @@ def _reading(call: Call) -> Reading:
         what = f"its {far.invite.status} came to the {side} side of this router and went no further"
         if f"{far.invite.status // 100}xx INVITE" in call.unpaired:
             return Reading("router", cause.ROUTER, what)
-        return Reading("unknown", cause.UNKNOWN, f"a {far.invite.status} to it was seen")
+        return Reading("unknown", cause.UNKNOWN, f"one capture has a {far.invite.status} to it")
     if call.inbound:
         return Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not ring")
     return Reading("network", cause.UNKNOWN, "it left the router, and nothing came that rings")
