@@ -10,6 +10,8 @@
  * - Rows do not depend on what was in them, on where the packet lies in the buffer, on the room
  *   for rows, or on which packets came before.
  * - A message that the capture cut says nothing that more of it would not say as well.
+ * - A row of a connection is the only one of its packet: a whole TCP header, with nothing behind it,
+ *   whose flags and number it gives.
  * - A SIP row says what aw_sip_scan says of its bytes; its hashes are those of the values, and the
  *   same bytes in a packet of their own give the same hashes again.
  * - A table that lies about its buffer gives no row outside it.
@@ -84,6 +86,22 @@ static void check_sip_row(const uint8_t *p, const aw_row *row) {
     CHECK(row->txn && row->pair);
 }
 
+/* header: TCP's (RFC 9293 section 3.1). */
+static void check_connect_row(const uint8_t *header, const aw_row *row, const aw_ends *ends) {
+    enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+    const uint8_t *number = header + (header[13] & ACK ? 8 : 4);
+    const uint32_t seq = (uint32_t)number[0] << 24 | (uint32_t)number[1] << 16 |
+                         (uint32_t)number[2] << 8 | number[3];
+    CHECK(ends->proto == 6 && row->bits & AW_ROW_TCP && !(row->bits & AW_ROW_TRUNCATED));
+    CHECK(row->length >= 20 && row->length == (header[12] >> 4) * 4);
+    CHECK(ends->sport == (header[0] << 8 | header[1]));
+    CHECK(ends->dport == (header[2] << 8 | header[3]));
+    CHECK(row->status == (header[13] & (FIN | SYN | RST | ACK)));
+    CHECK(row->status & (FIN | SYN | RST));
+    CHECK(row->cseq == (row->status & ACK ? seq - 1 : seq));
+    CHECK(!row->from_tag && !row->to_tag);
+}
+
 static int is_same_or_unknown(uint64_t known, uint64_t whole) {
     return !known || known == whole;
 }
@@ -148,7 +166,8 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
         before = (size_t)row->payload + row->length;
         CHECK(row->at == at && row->tap == 3 && !(row->bits & AW_ROW_FRAGMENTED) &&
               row->bits < 2 * AW_ROW_TIMER && row->flow);
-        CHECK(row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_CUT);
+        CHECK((row->kind >= AW_KIND_SIP && row->kind <= AW_KIND_CUT) ||
+              row->kind == AW_KIND_CONNECT);
         CHECK(ends[i].frame == 0 && ends[i].caplen == caplen);
         CHECK(ends[i].version == 4 || ends[i].version == 6);
         CHECK(row->kind == AW_KIND_FRAGMENT || ends[i].proto == 17 || ends[i].proto == 6);
@@ -160,13 +179,17 @@ static int packet(const setting *is, const uint8_t *frame, uint32_t caplen, uint
             CHECK((row->bits & (AW_ROW_TRUNCATED | AW_ROW_MALFORMED)) == AW_ROW_TRUNCATED);
         else
             CHECK(!row->txn && !row->call && !row->pair && !row->method);
+        if (row->kind == AW_KIND_CONNECT) {
+            CHECK(n == 1);
+            check_connect_row(input + row->payload, row, &ends[i]);
+        }
     }
     if (n == 1 && rows->kind == AW_KIND_SIP) check_cut(is, frame, caplen, rows);
     return n;
 }
 
 static void check_counts(const aw_counts *counts, const aw_row *rows, int n, uint64_t packets) {
-    uint64_t of[AW_KIND_CUT + 1] = {0}, malformed = 0;
+    uint64_t of[AW_KIND_CONNECT + 1] = {0}, malformed = 0;
     for (int i = 0; i < n; i++) {
         of[rows[i].kind]++;
         malformed += rows[i].kind == AW_KIND_SIP && rows[i].bits & AW_ROW_MALFORMED;
@@ -176,6 +199,7 @@ static void check_counts(const aw_counts *counts, const aw_row *rows, int n, uin
     CHECK(counts->stun == of[AW_KIND_STUN] && counts->tls == of[AW_KIND_TLS]);
     CHECK(counts->icmp == of[AW_KIND_ICMP] && counts->fragments == of[AW_KIND_FRAGMENT]);
     CHECK(counts->cut == of[AW_KIND_CUT]);
+    CHECK(counts->other >= of[AW_KIND_CONNECT]);
     CHECK(counts->segments == of[AW_KIND_SEGMENT] && counts->malformed == malformed);
     const uint64_t without = counts->other + counts->not_ip + counts->forged;
     CHECK(without + (uint64_t)n >= packets && without <= packets);

@@ -66,6 +66,7 @@ ALIKE_WITHOUT_A_PACKET = {
     "dlg001-near-miss-once-and-acknowledged": {"DLG001", "DLG007"},
     "dlg001-near-miss-private-route-and-acknowledged": {"DLG001", "DLG005", "DLG007"},
     "dlg007-near-miss-32-seconds-and-acknowledged": {"DLG001", "DLG007"},
+    "dlg005-near-miss-right-ack-over-tcp": {"DLG001", "DLG007"},
     # A 2xx that was repeated, and no ACK.
     "txn008-branch-and-late": {"DLG001", "DLG002"},
     # A request that was repeated, and no response.
@@ -81,6 +82,8 @@ ALIKE_WITHOUT_A_PACKET = {
     "dlg001-near-miss-one-of-two-acks-lost": {"DLG001"},
     # The router does change the time; a REGISTER less, and it seems to have done harm.
     "reg003-longer-than-granted": {"REG003"},
+    # The REGISTER got no response, and the one that was accepted instead is gone.
+    "reg001-given-up-and-accepted-anew": {"REG001"},
     # The registrar did grant nothing, and the REGISTER that put it right is gone.
     "reg002-nothing-granted-and-put-right": {"REG002"},
 }  # fmt: skip

@@ -26,12 +26,13 @@ FOREVER = 1 << 62  # ns
 
 # What these conclude from is not kept: bindings, mappings and outages, packets counted. The first
 # and the last message of a capture hide what it did not see, so a new process begins anew.
-GOES_ON = ("reg003-longer", "reg003-refreshed", "reg005-firewall", "reg001-near-miss-wan", "txn004",
-           "txn005", "reg006-near-miss-capture-began", "reg006-provider", "cap",
-           "dlg002-second-proxy", "dlg002-near-miss-ghost-call", "reg006-wrong-phone",
+GOES_ON = ("reg003-longer", "reg003-refreshed", "reg005-firewall", "reg005-trunk", "txn004",
+           "reg001-near-miss-wan", "txn005", "reg006-near-miss-capture-began", "reg006-provider",
+           "cap", "dlg002-second-proxy", "dlg002-near-miss-ghost-call", "reg006-wrong-phone",
            "reg006-near-miss-forwarded", "reg001-near-miss-comes-back",
-           "reg001-near-miss-other-name-of-two-phones",
-           "dlg012-near-miss-notify-refused-once")  # fmt: skip
+           "reg001-near-miss-other-name-of-two-phones", "reg006-call-to-a-phone-that-speaks-late",
+           "dlg012-near-miss-notify-refused-once",
+           "txn006-near-miss-ringing-to-another-phone-once")  # fmt: skip
 CHOSEN = [name for name, case in CASES.items() if not case.one_file
           and not name.startswith(GOES_ON)]  # fmt: skip
 SAMPLE = [name for at, name in enumerate(CHOSEN)

@@ -48,3 +48,13 @@ def test_a_sequence_number_of_the_firewalls_own_is_no_loss_in_the_router() -> No
         house.wan.append(_syn(20.0002 + after, house.wan_ip, 40000, house.provider, 99, n))
     (found,) = _found(house)
     assert (found.where, found.harm) == ("network", "observed")
+
+
+def test_a_phone_that_registers_over_udp_then_lost_nothing_though_a_copy_was_not_captured() -> None:
+    house = House()
+    register(house, 20)
+    house.lan.pop(0)  # the REGISTER; its response crosses
+    for n, after in enumerate((0, 1, 3, 7, 15)):
+        house.lan.append(_syn(after, house.phone, 40000, house.provider, 7000, n))
+        house.wan.append(_syn(after + 0.0002, house.wan_ip, 40000, house.provider, 7000, n))
+    assert not _found(house)

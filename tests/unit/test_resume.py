@@ -225,7 +225,9 @@ CALLS: dict[str, tuple[Callable[[], House], set[tuple[str, str]]]] = {
     "unanswered beyond": (lambda: unanswered(True), {("TXN001", "network")}),
     "unanswered, never left": (lambda: unanswered(False), {("TXN001", "router")}),
     "2xx swallowed, INVITE repeated": (answer_stopped, {("DLG001", "router")}),
-    "branch changed": (branch_changed, {("DLG001", "router"), ("ALG005", "router")}),
+    "branch changed": (
+        branch_changed, {("DLG001", "router"), ("DLG009", "router"), ("ALG005", "router")}
+    ),
 }  # fmt: skip
 
 

@@ -168,6 +168,8 @@ class Connects:
         host = one.first.packed_ends[:16]
         other_way = self._got_through.get(host, 0)
         if not one.spoke:
+            if self._speaks(one.first.side, host):
+                return False
             other_way = max(other_way, self._registered.get(host, 0))
         if other_way >= one.started_at:
             return False
