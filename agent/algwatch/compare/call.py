@@ -235,7 +235,7 @@ class Call(Joined[DialogSet]):
         """The call ended because its session was not refreshed (RFC 4028)."""
         for s in self.sides:
             if s is not None and s.current is not None and s.current.timed_out:
-                return not is_refreshed_beside(s.current, self.seen, self.inbound)
+                return not is_refreshed_beside(s.current, self.seen, self.inbound, self.gaps)
         return False
 
     def is_overdue(self, now: int) -> bool:

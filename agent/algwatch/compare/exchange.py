@@ -20,6 +20,8 @@ from algwatch.sip.side import Side
 from algwatch.sip.timers import ROUND, WINDOW
 from algwatch.sip.transaction import UDP, Transaction
 
+TWICE = 2  # copies of a request
+
 Failed = tuple[Transaction, int]  # with its side
 
 
@@ -82,11 +84,13 @@ class Exchange:
     def settled(self) -> bool:
         """A response is on the other side alone, and the request, over UDP, was not sent again
         after it. It is sent again until a response comes (Timer E, RFC 3261 section 17.1.2.2), so
-        its sender has this one, and it was not captured on its side."""
-        t, response = self.entered, self.stopped_response
-        if response is None or response.ends.proto != UDP or t.waited_out:
+        its sender has this one, and it was not captured on its side. Two copies may be answered
+        each; a sender of more of them has given up."""
+        t, left, response = self.entered, self.left, self.stopped_response
+        if left is None or response is None or response.ends.proto != UDP or t.waited_out:
             return False
-        return t.last_at < response.row[AT] + ROUND
+        each = left.finals == t.requests == TWICE
+        return each or t.last_at < response.row[AT] + ROUND
 
     @property
     def answered_alike(self) -> bool:

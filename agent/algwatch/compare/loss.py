@@ -9,9 +9,9 @@ first retransmission (Transactions.over).
 from __future__ import annotations
 
 from algwatch.base import address
-from algwatch.base.native.layout import ACK, CANCEL, INVITE, METHOD_NAMES
+from algwatch.base.native.layout import ACK, CANCEL, INVITE, METHOD_NAMES, ROW_TCP
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import AT, CALL, STATUS, TXN, Sighting
+from algwatch.base.sighting import AT, BITS, CALL, STATUS, TXN, Sighting
 from algwatch.base.table import CROSSED, Table, Weight
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
@@ -77,8 +77,8 @@ class Losses:
         """The other copy of this message never came."""
         copy = crossing.entered
         t = self._sides[copy.side].transactions.table.get(copy.row[TXN] ^ copy.row[CALL])
-        if t is None or t.unsolicited or t.method == ACK:
-            return
+        if t is None or t.unsolicited or t.method == ACK or copy.row[BITS] & ROW_TCP:
+            return  # TCP sends again what a router loses: a capture lacks the other copy
         status = copy.row[STATUS]
         first = t.final_at if status >= 200 else t.provisional_at if status else t.at
         if 0 < copy.row[AT] - first < ROUND:

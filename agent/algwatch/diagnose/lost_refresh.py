@@ -7,12 +7,12 @@ from __future__ import annotations
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import are_copies
 from algwatch.compare.call import Call
-from algwatch.diagnose import cause, misrouted, out_of_order
+from algwatch.diagnose import cause, misrouted, out_of_order, retargeted
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.session_timer import UAC, SessionTimer, session_timer
-from algwatch.sip.status_codes import CHALLENGES
+from algwatch.sip.status_codes import CHALLENGES, GONE
 from algwatch.sip.timers import SECOND, WINDOW
 
 CREDENTIALS = (
@@ -68,7 +68,8 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     inside = by_caller != call.inbound
     near, far = (lan, wan) if inside else (wan, lan)
     if not tried:
-        return _too_early(one, timer, call.inbound) or _never_sent(inside)
+        early = _too_early(one, timer, call.inbound)
+        return early or (inside and retargeted.to_lan(call)) or _never_sent(inside)
     if not near.tried_at:
         return _unplaced(timer)
     if not far.tried_at:
@@ -83,6 +84,10 @@ def lost_refresh(call: Call, known: Known) -> Reading:
             return Reading(own, cause.REFUSED, (
                 f"the refresh was asked for credentials ({status}), and none with them was sent"
             ), step=CREDENTIALS)  # fmt: skip
+        if status in GONE and (astray := _retargeted(call, lan, wan, inside)) is not None:
+            return Reading(astray.where, astray.cause, (
+                f"the refresh was refused with {status}: {astray.what}"
+            ))  # fmt: skip
         late = out_of_order.out_of_order(call, near.tried)
         if status in out_of_order.REFUSALS and late is not None:
             return Reading(late.where, late.cause, f"the refresh was refused with {status}: "
@@ -97,6 +102,13 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     return Reading("phone", cause.UNKNOWN, (
         "the far end's refresh was delivered, and the phone did not answer it"
     ))  # fmt: skip
+
+
+def _retargeted(call: Call, lan: SessionTimer, wan: SessionTimer, inside: bool) -> Reading | None:
+    """The router had changed where the refresh goes, or its Request-URI."""
+    if inside:
+        return retargeted.by_contact(call, wan.tried)
+    return retargeted.by_request_uri(call, lan.tried, wan.tried)
 
 
 def _taken_out(call: Call, timer: SessionTimer) -> Reading | None:

@@ -71,6 +71,8 @@ def sends_from_elsewhere(call: Call | None, request: Sighting | None) -> Reading
         return None
     if (request.row[FROM_TAG] == s.caller_tag) == call.inbound:
         return None  # the other end's, as between two phones of this house
+    if s.request is not None and s.request.ends.src == request.ends.src:
+        return None  # it called from there, and the latest INVITE went to another phone here
     return Reading("unknown", cause.UNKNOWN, (
         f"the phone sent it from {request.ends.src}, and the call was set up from {began.phone}: "
         "from another address the other end may not take it for this call"

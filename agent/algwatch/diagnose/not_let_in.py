@@ -23,11 +23,14 @@ from algwatch.sip.target import same_endpoint
 
 class Owner:
     """The phone an INVITE is for. agreed: its binding; left: its REGISTER on the WAN side; line:
-    the name of its line."""
+    the name of its line. idle: ns, nothing had used its mapping for so long, if it may have
+    expired."""
 
-    __slots__ = ("agreed", "helped", "left", "line")
+    __slots__ = ("agreed", "helped", "idle", "left", "line")
 
-    def __init__(self, agreed: Binding, left: Sighting, line: str, helped: bool) -> None:
+    def __init__(self, agreed: Binding, left: Sighting, line: str, helped: bool, idle: int
+                 ) -> None:  # fmt: skip
+        self.idle = idle
         self.agreed = agreed
         self.left = left
         self.line = line
@@ -85,15 +88,18 @@ def _of(invite: Sighting, known: Known, to: Address | None) -> Owner | None:
                 continue
         elif host != registrar:
             continue
-        asked = one.near.transaction.request
+        asked, idle = one.near.transaction.request, 0
         if asked is not None and asked.source == left.source:  # no NAT here
             if to is None or invite.destination != left.source:
                 continue
-        elif not _is_open(invite, left, known):
-            continue
+        else:
+            idle = _idle(invite, left, known)
+            if idle < 0 or (to is None and idle > SHORTEST):
+                continue
         line = known.line(one)
         helped = line is not None and bool(line.helped or line.count(REWRITTEN))
-        found[left.source] = Owner(agreed, left, line.name if line is not None else "", helped)
+        found[left.source] = Owner(agreed, left, line.name if line is not None else "", helped,
+                                   idle if idle > SHORTEST else 0)  # fmt: skip
     if len(found) == 1:
         return next(iter(found.values()))
     return found.get(invite.destination)
@@ -109,11 +115,14 @@ def _is_at(invite: Sighting, agreed: Binding, left: Sighting) -> bool:
     )
 
 
-def _is_open(invite: Sighting, left: Sighting, known: Known) -> bool:
-    """The mapping of the REGISTER was in use when the INVITE came. The phone may have registered
-    again meanwhile, and the mapping tells its age. left: the REGISTER on the WAN side."""
+def _idle(invite: Sighting, left: Sighting, known: Known) -> int:
+    """ns from the latest use of the mapping of the REGISTER to the INVITE; -1 if it is not known.
+    The phone may have registered again meanwhile, and the mapping tells its age. left: the REGISTER
+    on the WAN side."""
     entry = known.mapping(left.source, left.destination)
-    return entry is not None and entry.first_at < invite.row[AT] < entry.used_at + SHORTEST
+    if entry is None or entry.first_at >= invite.row[AT]:
+        return -1
+    return max(0, invite.row[AT] - entry.used_at)
 
 
 def reading(call: Call, known: Known) -> Reading | None:

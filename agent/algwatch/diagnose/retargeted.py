@@ -5,28 +5,24 @@ the far end on its way to the phone, or the Request-URI of a request to the phon
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.address import joined
 from algwatch.base.quote import value
 from algwatch.base.sighting import TXN, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.misrouted import Reading
-from algwatch.sip.message import Message, parsed
+from algwatch.sip.message import Address, Message, parsed
 from algwatch.sip.target import endpoint, remote_target, same_endpoint
 
 
 def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
     """sent: a request of the phone to the Contact of the far end as written by this router, not by
     the far end."""
-    crossing = call.changed.get("INVITE" if call.inbound else "2xx INVITE")
-    if sent is None or crossing is None or crossing.lan is None or crossing.wan is None:
+    contacts = _contacts(call)
+    if sent is None or contacts is None:
         return None
-    if crossing.outbound:
-        return None
-    told = remote_target(parsed(crossing.lan.payload))
-    wrote = remote_target(parsed(crossing.wan.payload))
-    if told is None or wrote is None or same_endpoint(told, wrote):
-        return None
+    told, wrote = contacts
     request = parsed(sent.payload)
     if endpoint(request.request_host, request.request_port) != endpoint(told.host, told.port):
         return None
@@ -34,6 +30,33 @@ def by_contact(call: Call, sent: Sighting | None) -> Reading | None:
         f"its Request-URI has {value(joined(told.host, told.port))}, which the router had written "
         f"into the Contact of the other end in place of {value(joined(wrote.host, wrote.port))}"
     ))  # fmt: skip
+
+
+def to_lan(call: Call) -> Reading | None:
+    """For a request of the phone that was not seen: the router had written an address of the LAN
+    into the Contact of the far end, and no tap shows what one host there sends to another."""
+    contacts = _contacts(call)
+    if contacts is None or not address.is_unroutable(contacts[0].host):
+        return None
+    told, wrote = contacts
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it may have gone to {value(joined(told.host, told.port))} in the LAN, which the router "
+        f"had written into the Contact of the other end in place of "
+        f"{value(joined(wrote.host, wrote.port))}"
+    ))  # fmt: skip
+
+
+def _contacts(call: Call) -> tuple[Address, Address] | None:
+    """The Contact of the far end as the phone got it, and as the far end wrote it; None unless the
+    router has changed it."""
+    crossing = call.changed.get("INVITE" if call.inbound else "2xx INVITE")
+    if crossing is None or crossing.lan is None or crossing.wan is None or crossing.outbound:
+        return None
+    told = remote_target(parsed(crossing.lan.payload))
+    wrote = remote_target(parsed(crossing.wan.payload))
+    if told is None or wrote is None or same_endpoint(told, wrote):
+        return None
+    return told, wrote
 
 
 def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:

@@ -5,5 +5,7 @@ from __future__ import annotations
 
 CHALLENGES = (401, 407)
 NO_DIALOG = 481  # to a request in a dialog already over, or never there (section 12.2.2)
+# Refusals of a request in a dialog by an end without this dialog.
+GONE = (404, 408, 410, NO_DIALOG)
 # Somebody is busy or declines the call, or the number does not exist.
 NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)

@@ -763,8 +763,9 @@ def _() -> House:
 # ---- two phones of one LAN, through a proxy outside: every message passes the router twice ----
 
 
-def _between_phones(house: House, back: bool) -> House:
-    """The ACKs are lost: in the router when they come `back` to it, else beyond."""
+def _between_phones(house: House, back: bool, ignored: bool = False) -> House:
+    """The ACKs are lost: in the router when they come `back` to it, else beyond; or they are
+    delivered and ignored."""
     other = House("linux", phone="192.168.1.11", wan_port=1025)
     house.wan_port = 1024
     house.out_alg, house.in_alg = (f(house.phone, 5060, house.wan_ip, 1024)
@@ -787,7 +788,7 @@ def _between_phones(house: House, back: bool) -> House:
         seen = house.out(8.03 + after, ack)
         if back:
             seen = seen.replace(b"Route: <sip:203.0.113.5;lr>\r\n", b"")
-            other.into(8.05 + after, seen.replace(b"Via:", proxy % b"2" + b"Via:", 1), lan=False)
+            other.into(8.05 + after, seen.replace(b"Via:", proxy % b"2" + b"Via:", 1), lan=ignored)
     bye = request(
         "BYE", "sip:100@198.51.100.2:1024", via=f"{other.phone}:5060", branch="z9hG4bKbb",
         call_id=call.call_id, cseq=1, caller=f"<sip:300@example.net>;tag={call._tag}",
@@ -815,6 +816,14 @@ def _() -> House:
 def _() -> House:
     """The same, and the ACKs are lost beyond the router: no phone is to blame."""
     return _between_phones(House("linux"), back=False)
+
+
+@case("dlg001-between-two-phones-ignored", [("DLG001", "unknown", "observed")],
+      ["DLG002", "DLG004", "DLG006"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The ACKs come back and are delivered, and the callee repeats its 2xx all the same: nobody
+    beyond the router has lost them."""
+    return _between_phones(House("linux"), back=True, ignored=True)
 
 
 @case("dlg001-answer-stopped-and-cancelled", [("DLG001", "router", "observed")],

@@ -10,6 +10,7 @@ from craft import (
     House,
     Incoming,
     Outgoing,
+    Timed,
     answer,
     far_gives_up,
     incoming_call,
@@ -219,3 +220,53 @@ def _() -> House:
         house.into(30.53 + 20 * n, answer(200, house.out(30.5 + 20 * n, made)))
     outgoing_call(house, 300, "call@phone")
     return house
+
+
+@case("dlg007-near-miss-answer-in-a-gap", [("CAP002", "unknown", "none")],
+      ["DLG007", *DLG, *ALG], outcomes=["completed", "rejected", "completed"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The WAN capture lacks the 200 of the phone to a refresh, and more. The far end hangs up at
+    the time of before, as people do."""
+    call = Timed(House(), "uas", 90)
+    house = call.house
+    outgoing_call(house, 20, "fine@phone")
+    _gap(house, 30, 1)
+    seen = house.into(48, call.from_far("UPDATE", 7))
+    house.out(48.02, answer(200, seen, contact=house.contact, more=call.timer), wan=False)
+    call.far_bye(63)
+    register(house, 110, n=2)
+    return house
+
+
+def _asked_in_vain(copies: tuple[float, ...]) -> House:
+    """A REGISTER whose answers are in the WAN capture alone. copies: s, those after the first."""
+    house = House()
+    register(house, 0)
+    outgoing_call(house, 5, "fine@phone")
+    asked = request(
+        "REGISTER", "sip:example.net", via=f"{house.phone}:{house.port}", branch="z9hG4bKreg2",
+        call_id="again@phone", cseq=1, caller="<sip:100@example.net>;tag=r1",
+        contact=house.contact, more=["Expires: 120"],
+    )  # fmt: skip
+    for after in (0, *copies):
+        seen = house.out(20 + after, asked)
+        made = answer(200, seen, to_tag="r", contact=f"{house.contact};expires=120",
+                      received=house.wan_ip, rport=house.wan_port)  # fmt: skip
+        house.into(20.02 + after, made, lan=False)
+    outgoing_call(house, 70, "later@phone")
+    return house
+
+
+@case("reg001-near-miss-asked-no-more", must_not=["REG001", *DLG, *ALG],
+      outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone asks twice and is content: it has an answer, and the LAN capture lacks both."""
+    return _asked_in_vain((0.5,))
+
+
+@case("reg001-given-up", [("REG001", "router", "observed")], [*DLG, *ALG],
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The phone asks four times, each is answered, and gives up: four answers fell into no gap."""
+    return _asked_in_vain((0.5, 1.5, 3.5))

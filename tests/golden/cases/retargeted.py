@@ -10,6 +10,7 @@ from craft import (
     House,
     Incoming,
     Outgoing,
+    Timed,
     answer,
     register,
     request,
@@ -17,7 +18,7 @@ from craft import (
     works_beside,
 )
 
-from cases.case import case
+from cases.case import ALG, case
 from cases.rewrite import writes
 
 FAR_PORT = (b"Contact: <sip:300@203.0.113.5:5060>", b"Contact: <sip:300@203.0.113.5:5090>")
@@ -293,3 +294,55 @@ def _() -> House:
     house.out(35.02, answer(200, call.from_far("BYE")))
     works_beside(house, 60)
     return house
+
+
+# ---- the refresh of a session (RFC 4028) ----
+
+
+class _Public(House):
+    """The phone announces its public address (STUN)."""
+
+    @property
+    def contact(self) -> str:
+        return f"<sip:100@{self.public}>"
+
+
+def _refuses(alg: str) -> House:
+    """The phone refuses the refresh of the far end and its BYE with 481."""
+    house = _Public(alg)
+    call = Timed(house, "uas", 90)
+    for at, method, number in ((48, "UPDATE", 7), (48.1, "BYE", 8)):
+        house.out(at + 0.02, answer(481, house.into(at, call.from_far(method, number))))
+    call.bye(63)
+    works_beside(house, 90)
+    return house
+
+
+@case("dlg007-refresh-to-a-changed-uri",
+      [("DLG007", "router", "observed"), ("DLG008", "router", "observed")], ["ALG014", "DLG001"],
+      {"disable-sip-alg": "suspected"}, ["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The helper writes the private address into their Request-URI in place of the Contact of the
+    phone: no fault of the phone."""
+    return _refuses("linux")
+
+
+@case("dlg007-near-miss-refused-by-the-phone", [("DLG007", "phone", "observed")], ALG,
+      outcomes=["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The phone does so by itself."""
+    return _refuses("")
+
+
+@case("dlg007-refresh-into-the-lan",
+      [("DLG007", "unknown", "observed"), ("ALG001", "router", "latent")], ["ALG014", "DLG001"],
+      outcomes=["completed", "dropped"])  # fmt: skip
+def _() -> House:
+    """The router writes an address of the LAN into the Contact of the far end: the refresh of the
+    phone goes there, if it sends one, and no tap shows it. The near miss is
+    dlg007-phone-never-refreshes."""
+    inwards = writes((b"sip:300@203.0.113.5:5060>", b"sip:300@192.168.1.1:5060>"))
+    call = Timed(House(), "uac", 90, alg=inwards)
+    call.far_bye(63)
+    works_beside(call.house, 90)
+    return call.house

@@ -162,10 +162,11 @@ def _() -> House:
     return _behind_bye(False)
 
 
-def _other_server(contact: str) -> House:
+def _other_server(contact: str, registrar: str = "203.0.113.46") -> House:
     """The INVITE goes to one server, and each ACK to another. contact: of the far end."""
-    house = House(provider="203.0.113.46")
+    house = House(provider=registrar)
     register(house, 0)
+    house.provider = "203.0.113.46"
     call = Outgoing(house, "anew@phone", far_contact=f"<sip:300@{contact}>")
     call.invite(1)
     call.respond(2, 180)
@@ -183,6 +184,14 @@ def _() -> House:
     """The phone looks its server up anew for the ACK and sends it to another one, named neither by
     the INVITE nor by the 2xx. The Contact is right, and no Record-Route is missing."""
     return _other_server("203.0.113.44:5060")
+
+
+@case("dlg001-ack-to-the-own-server", [("DLG001", "network", "observed")],
+      ["DLG002", "DLG004", *ALG], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """That other one is the server at which the phone is registered: its outbound proxy, to which
+    a phone may send all, also where it was redirected for its INVITE."""
+    return _other_server("203.0.113.44:5060", "203.0.113.45")
 
 
 @case("dlg001-near-miss-ack-to-the-contact", [("DLG004", "provider", "observed")],

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden cases of SIP over TCP of which both captures, or the only one, lost a segment (REG001,
-TXN003)."""
+TXN003, TXN005)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
-from craft import House, Packet, answer, outgoing_call, register, request
+from craft import House, Incoming, Packet, answer, outgoing_call, register, request
 
 from cases.case import ALG, DLG, case
 from cases.streams import _over_tcp
@@ -107,3 +108,57 @@ def _() -> House:
             caller="<sip:100@example.net>;tag=r1", callee="<sip:100@example.net>",
         ))  # fmt: skip
     return _lost(house, lambda payload: False, later=False)
+
+
+# ---- one side alone lost the segment ----
+
+
+def _lost_inside(house: House, *lost: Lost) -> House:
+    """The messages of a house over one connection; the LAN capture lacks the segments of which
+    any of lost is true."""
+    made = _over_tcp(house)
+    house.lan = [packet for packet in made.lan if not any(one(packet[1][54:]) for one in lost)]
+    house.wan = made.wan
+    return house
+
+
+@case("txn003-bye-and-its-response-lost-over-tcp", [("TXN003", "unknown", "latent")],
+      ["REG001", *DLG, *ALG], outcomes=["completed", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The last segments of a connection: the LAN capture lost the BYE of the phone, both lost the
+    200 to it. TCP brought both, so a BYE on one side alone does not show that it was in vain."""
+    house, other = House(), House(phone="192.168.1.11", wan_port=40011)
+    register(house, 0)
+    outgoing_call(house, 1, "one@phone")
+    outgoing_call(other, 200, "good@phone")
+    answered = _response_to(b"BYE")
+    _lost_inside(house, lambda payload: payload.startswith(b"BYE"), answered)
+    house.wan = [packet for packet in house.wan if not answered(packet[1][54:])]
+    house.lan += other.lan
+    house.wan += other.wan
+    return house
+
+
+@case("txn005-near-miss-copies-lost-over-tcp", [("CAP002", "unknown", "none")],
+      ["TXN005", *DLG, *ALG], outcomes=["completed"] * 6, state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone sends each 2xx again before the ACK comes, also over TCP (RFC 3261 section
+    13.3.1.4), and the LAN capture lacks some copies: TCP brought them, and the router lost
+    nothing. Over UDP this is txn005-loss-in-the-router."""
+    house = House()
+    register(house, 0)
+    for n in range(6):
+        call = Incoming(house, f"n{n}@provider")
+        call.invite(10 + 20 * n)
+        call.ringing(10.1 + 20 * n)
+        for after in (0, 0.5, 1.5, 3.5):
+            call.ok(12 + 20 * n + after)
+        call.ack(15.52 + 20 * n)
+        call.bye(20 + 20 * n)
+    seen: Counter[bytes] = Counter()
+
+    def second(payload: bytes) -> bool:
+        seen[payload] += 1
+        return payload.startswith(b"SIP/2.0 200") and b" INVITE" in payload and seen[payload] == 2
+
+    return _lost_inside(house, second)

@@ -42,6 +42,7 @@ from algwatch.compare.outcome import REPEATS, ack_of
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import (
     cause,
+    in_house,
     malformed,
     misrouted,
     misrouted_ack,
@@ -326,7 +327,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     routed = routed or route_set.misaddressed(call, how)
     routed = routed or route_set.contact_at_proxy(call, how, known)
     routed = routed or other_transport.reading(call, how) or other_port.reading(call, how)
-    routed = routed or other_server.ack_elsewhere(call, how)
+    routed = routed or other_server.ack_elsewhere(call, how, known)
+    routed = routed or in_house.ack_came_back(call, how)
     if routed is not None:
         return routed
     lan = call.dialog(LAN)

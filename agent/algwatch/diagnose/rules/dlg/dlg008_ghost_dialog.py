@@ -48,6 +48,7 @@ from algwatch.compare.line import Line
 from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import (
     cause,
+    in_house,
     misrouted,
     moved,
     other_server,
@@ -68,7 +69,7 @@ from algwatch.diagnose.subject import CALL
 from algwatch.diagnose.to_itself import bye_to_itself, bye_without_tag
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, to_text
-from algwatch.sip.status_codes import NO_DIALOG
+from algwatch.sip.status_codes import GONE, NO_DIALOG
 from algwatch.sip.timers import T4, TIMER_F
 
 RULE = Rule(
@@ -81,8 +82,6 @@ KEPT = (
     "the other end did not take it for one of this call, and still had the call: its own BYE came "
     "later"
 )
-# Refusals of a BYE by an end without this dialog.
-GONE = (404, 408, 410, NO_DIALOG)
 
 
 def check(call: Call, known: Known) -> Iterator[Finding]:
@@ -137,9 +136,11 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             said, step = new.what, new.step
         elif d.bye_status != NO_DIALOG:
             said = "the other end was not found, and may still be in the call"
-        elif phone and (went := other_server.elsewhere(call, d.bye)):
+        elif phone and (went := other_server.elsewhere(call, d.bye, known)):
             said = f"it left for {went}, which has no such call"
             step = other_server.NEXT
+        elif phone and (other := in_house.came_back_for(call, d.bye, "BYE")):
+            said = f"it came back for {other}, a phone here, which did not take it for this call"
         elif phone and (no_route := route_set.unrouted(d.bye, line)):
             said, step = f"the other end no longer has the call, or {no_route}", route_set.UNROUTED
         elif call.two_sided and call.inbound is not None and phone and (old := _moved(call)):

@@ -38,9 +38,9 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.message import Message, reach
+from algwatch.sip.status_codes import GONE
 
 RULE = Rule(
     "DLG010", "target-refresh", "error", CALL,

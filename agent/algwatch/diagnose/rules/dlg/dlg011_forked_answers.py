@@ -40,9 +40,9 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg001_ack_lost import READINGS
-from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import Dialog
+from algwatch.sip.status_codes import GONE
 
 RULE = Rule(
     "DLG011", "forked-answers", "warning", CALL, ("RFC 3261 13.2.2.4", "RFC 3261 15"),

@@ -50,10 +50,10 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.out_of_order import REFUSALS, out_of_order
 from algwatch.diagnose.rule import Rule, evidence, times
-from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.denied import GLARE, is_unheld, is_unresumed
 from algwatch.sip.message import Message, to_text
+from algwatch.sip.status_codes import GONE
 from algwatch.sip.timers import SECOND
 
 RULE = Rule(

@@ -5,7 +5,8 @@ What it sees
     An INVITE on the WAN side only, until its caller gave up, from a host contacted by a phone here
     before. Its mapping was in use; or it had none, and the finding compares its ports with those of
     the phone's REGISTER. The same from a host contacted by nobody here, if it is a neighbour of the
-    registrar and the call is for the address of record of a phone here. Or a phone refused an
+    registrar and the call is for the address of record of a phone here; nobody is blamed if the
+    mapping of this phone was at rest. Or a phone refused an
     INVITE (404, 410, 416, 482, 484, 485, 603, 604): its user is registered by another phone here,
     and the router has since given this phone's port away; or the router left its own change to the
     Contact of the REGISTER in the Request-URI. Or the wrong phone answered an INVITE after the
@@ -56,6 +57,10 @@ RULE = Rule(
     "A call of the provider was given to no phone, or to one that it is not for.", two_sided=True,
 )  # fmt: skip
 
+OTHER_HOST = (
+    "Ask the provider to send calls from the host at which the phone registers; where it cannot, "
+    "let the router's firewall forward SIP of that host to the phone."
+)
 OPEN = "Look whether that phone sends something often enough (a keep-alive of 30 s)."
 
 
@@ -100,16 +105,17 @@ def _from_elsewhere(call: Call, owner: not_let_in.Owner) -> Finding:
     s = call.sides[WAN]
     assert s is not None and s.request is not None
     came, asked = s.request.ends, owner.left.ends
+    so = f"nobody here was seen to send anything to {came.src}"
+    if owner.idle:
+        so = f"nothing had used its mapping for {owner.idle / SECOND:.0f} s"
     return RULE.finding(
-        "provider", "observed",
+        "unknown" if owner.idle else "provider", "observed",
         f"The INVITE of {came.src} to {somebody(call.to)} was given to no phone: the phone has "
-        f"registered at {asked.dst}, and nobody here was seen to send anything to {came.src}, so "
-        "this router need not let it in.",
+        f"registered at {asked.dst}, and {so}, so this router need not let it in.",
         [evidence(s.request, f"came from {came.src}", f"from {asked.dst}"),
          evidence(owner.left, f"registered at {asked.dst}", "")],
         call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=owner.line,
-        next_step="Ask the provider to send calls from the host at which the phone registers; "
-        "where it cannot, let the router's firewall forward SIP of that host to the phone.",
+        next_step=OPEN if owner.idle else OTHER_HOST,
     )  # fmt: skip
 
 

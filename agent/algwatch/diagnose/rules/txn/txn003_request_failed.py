@@ -60,12 +60,11 @@ from algwatch.diagnose import (
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
-from algwatch.diagnose.recapture import GAPS
+from algwatch.diagnose.recapture import GAPS, SEGMENT
 from algwatch.diagnose.rule import Rule, evidence, times
-from algwatch.diagnose.rules.dlg.dlg008_ghost_dialog import GONE
 from algwatch.diagnose.subject import TRANSACTION
 from algwatch.sip.message import Message, to_text
-from algwatch.sip.status_codes import NO_FAULT
+from algwatch.sip.status_codes import GONE, NO_FAULT
 from algwatch.sip.timers import SECOND, TIMER_F
 from algwatch.sip.transaction import DEAF, UDP, Transaction
 
@@ -101,7 +100,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if exchange.asked is not None and exchange.asked.answered:
         return
     reading = request_reading(exchange, known)
-    unsure = reading.step == GAPS
+    unsure = reading.step in (GAPS, SEGMENT)  # its response may have passed, too
     harm = "observed" if exchange.method in CRITICAL and not unsure else "latent"
     if reading.cause == cause.CAPTURE:
         harm = "none"
