@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from algwatch.compare.connects import ATTEMPTS
 from algwatch.diagnose.finding import Finding
-from craft import START, House, Packet, analyzed, outgoing_call, register, tcp_frame
+from craft import (
+    START,
+    House,
+    Incoming,
+    Packet,
+    analyzed,
+    frame,
+    outgoing_call,
+    register,
+    tcp_frame,
+)
 
 SYN = 2
 NS = 10**9
@@ -39,6 +49,20 @@ def test_a_flood_of_scanners_does_not_hide_the_phone() -> None:
         house.wan.append(_syn(20.5 + n / 1000, src, 40000, house.wan_ip, n, n))
     (found,) = _found(house)
     assert (found.where, found.harm) == ("router", "observed")
+
+
+def test_a_flood_of_scanners_does_not_hide_the_other_way_of_the_phone() -> None:
+    house = _phone()
+    for n, after in enumerate((0, 1, 3)):
+        house.lan.append(_syn(20 + after, house.phone, 40000, house.provider, 7000, n))
+    outgoing_call(house, 24, "other-way@phone")
+    scanned = Incoming(house, "scan")
+    scanned.invite(0)
+    for n in range(ATTEMPTS * 4):
+        payload = scanned.invited.replace(b": scan", b": %d" % n)
+        made = frame(payload, f"192.88.{n // 250}.{n % 250 + 1}", 5060, house.wan_ip, 5060)
+        house.wan.append((START * NS + round((30 + n / 500) * NS), made))
+    assert not _found(house)
 
 
 def test_a_sequence_number_of_the_firewalls_own_is_no_loss_in_the_router() -> None:

@@ -12,7 +12,7 @@ from algwatch.base.deadlines import NEVER
 from algwatch.base.native.layout import INVITE, REGISTER, ROW_DIRECTED, ROW_OUTGOING
 from algwatch.base.packet import LAN, UNKNOWN, WAN, Batch
 from algwatch.base.sighting import AT, BITS, CSEQ, STATUS, Row, Sighting, both_ways, endpoints
-from algwatch.base.table import Table
+from algwatch.base.table import FRESH, STRANGE, Table, Weight
 from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.lines import Lines
 from algwatch.compare.mapping import Mappings
@@ -72,7 +72,7 @@ class Connects:
         self._lines = lines
         self._mappings = mappings
         # By the host and port that is asked (18 bytes) and the sequence number of the SYN.
-        self.table: Table[tuple[bytes, int], Connect] = Table(ATTEMPTS)
+        self.table: Table[tuple[bytes, int], Connect] = Table(ATTEMPTS, _weigh)
         self.due = NEVER
         # By host (16 bytes), ns: its latest new INVITE or accepted connection, and its REGISTER.
         self._got_through: Table[bytes, int] = Table(ATTEMPTS)
@@ -98,7 +98,7 @@ class Connects:
         elif which == WAN and not one.inbound:  # it has still to come to the phone
             one.accepted = one.accepted or batch.sighting(which, row, i)
         else:
-            self._got_through.add(ends[16:32], row[AT])
+            self._got_through.add(ends[16:32], row[AT], one.inbound)
             del self.table[key]
 
     def _ask(self, which: int, row: Row, i: int, batch: Batch, ends: bytes) -> None:
@@ -106,9 +106,10 @@ class Connects:
         one = self.table.get(key)
         if one is None:
             one = Connect(row[AT], which == WAN and not self._leaves(row, ends))
-            self.table.add(key, one, one.inbound)
-        if one.asked[which] is None:
             one.asked[which] = batch.sighting(which, row, i)
+            self.table.add(key, one, one.inbound)
+        if not one.sent[which]:
+            one.asked[which] = one.asked[which] or batch.sighting(which, row, i)
             self.due = min(self.due, one.until)
             if not (one.inbound or one.spoke):
                 one.spoke = self._speaks(which, ends[:16])
@@ -140,9 +141,9 @@ class Connects:
         had sent nothing before."""
         for code, t, row, _ in events:
             if code == REQUEST and t.method == INVITE:
-                self._got_through.add(t.ends[:16], row[AT])
+                self._got_through.add(t.ends[:16], row[AT], t.unsolicited)
             elif code == REQUEST and t.method == REGISTER:
-                self._registered.add(t.ends[:16], row[AT])
+                self._registered.add(t.ends[:16], row[AT], t.unsolicited)
 
     def advance(self, now: int) -> list[Connect]:
         """Those with the end of their wait by now (ns) that failed, and whose host has found no
@@ -185,6 +186,10 @@ class Connects:
         shown = one.first.ends
         outward = address.is_unroutable(shown.src) and not address.is_unroutable(shown.dst)
         return outward or self._lines.has(host, one.first.destination[:16])
+
+
+def _weigh(key: tuple[bytes, int], one: Connect) -> Weight:
+    return STRANGE if one.inbound else FRESH, one.first.packed_ends[:16]
 
 
 def _find_left(one: Connect, beside: list[tuple[tuple[bytes, int], Connect]]) -> None:

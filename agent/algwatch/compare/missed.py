@@ -8,7 +8,7 @@ them, to nobody and at any time: they must not excuse what is missing elsewhere.
 
 from __future__ import annotations
 
-from algwatch.base.packet import LAN
+from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting, both_ways, endpoints
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
@@ -38,7 +38,10 @@ class Missed:
     def tear(self, side: int, ends: bytes, at: int) -> None:
         """Bytes of this connection were missed (ends: aw_ends; at: ns)."""
         self.torn_at = at
-        self._torn.add((side, ends[46], both_ways(*endpoints(ends))), at)
+        one, two = endpoints(ends)
+        of = self._mappings.of
+        strange = side == WAN and of(one, two) is None and of(two, one) is None
+        self._torn.add((side, ends[46], both_ways(one, two)), at, strange)
 
     def copy(self, copy: Sighting, side: int) -> int:
         """ns; until then this message, or its other copy, may have passed on that side unseen."""
