@@ -37,6 +37,13 @@ def payloads(harm: dict[str, Finding]) -> list[bytes]:
     return [look.payload for finding in harm.values() for look in finding.evidence]
 
 
+def _died_here(finding: Finding) -> bool:
+    """Something failed in this router, and no rule has shown why."""
+    if not finding.hurts or finding.where != "router":
+        return False
+    return finding.cause in _UNEXPLAINED or (finding.symptom and finding.cause == cause.ALG)
+
+
 class Recommender:
     """Findings in, changed advice out. Advice is kept by action and line. two_sided: every crossing
     has a line."""
@@ -62,9 +69,7 @@ class Recommender:
             if finding.takes_back:
                 advice += self._taken_back(finding)
             wanted = finding.hurts or finding.cause == cause.ALG_NEEDED
-            if finding.hurts and finding.where == "router" and (
-                finding.cause in _UNEXPLAINED or (finding.symptom and finding.cause == cause.ALG)
-            ) and (line := self._line(finding)) is not None:  # fmt: skip
+            if _died_here(finding) and (line := self._line(finding)) is not None:
                 line.observe(DIES_HERE, None, round(finding.at * 1e9))
             if wanted and not finding.symptom:
                 advice += [a for a in self._advised(finding) if self._is_news(a)]

@@ -62,20 +62,11 @@ _NEXT = {
 
 
 def check(media: Media, known: Known) -> Iterator[Finding]:
+    if (half := silent.one_way(media, known)) is not None:
+        yield _begun_before(media, known, *half)
+        return
     why = audio.fault(media, known)
     call = media.call
-    if (half := silent.one_way(media, known)) is not None:
-        to_caller, side, packets = half
-        yield RULE.finding(
-            "unknown", "latent",
-            f"One-way audio for {(media.until - media.since) / 1e9:.0f} s: {packets} packets went "
-            "one way and none came back; the beginning of the call was not captured.",
-            list(audio.counted(media, side, (to_caller, not to_caller))),
-            f"{call.call_id}/{'caller' if to_caller else 'callee'}",
-            cause=cause.UNKNOWN, call_id=call.call_id, line=known.line_name(call),
-            next_step="Call again, and capture from before the call, with RTP.",
-        )  # fmt: skip
-        return
     looped = loopback.dead(media, known)
     for dead in looped or silent.dead(media, known):
         mine = why is not None and why.to_caller is dead.to_caller
@@ -91,3 +82,17 @@ def check(media: Media, known: Known) -> Iterator[Finding]:
             cause=lost, call_id=call.call_id, line=known.line_name(call),
             next_step=dead.step or ("" if mine else _NEXT[where]),
         )  # fmt: skip
+
+
+def _begun_before(media: Media, known: Known, to_caller: bool, side: int,
+                  packets: int) -> Finding:  # fmt: skip
+    call = media.call
+    return RULE.finding(
+        "unknown", "latent",
+        f"One-way audio for {(media.until - media.since) / 1e9:.0f} s: {packets} packets went "
+        "one way and none came back; the beginning of the call was not captured.",
+        list(audio.counted(media, side, (to_caller, not to_caller))),
+        f"{call.call_id}/{'caller' if to_caller else 'callee'}",
+        cause=cause.UNKNOWN, call_id=call.call_id, line=known.line_name(call),
+        next_step="Call again, and capture from before the call, with RTP.",
+    )  # fmt: skip
