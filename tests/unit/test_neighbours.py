@@ -97,8 +97,33 @@ def works_inward() -> House:
     return house
 
 
+def unheard() -> House:
+    """The answers to the phone come to the router and not to the phone."""
+    house = House(wan_port=40123)
+    call = Outgoing(house, "one@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(1 + after)
+    call.respond(1.2, 180, lan=False)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after, lan=False)
+    return house
+
+
+def kept_inside() -> House:
+    """The 2xx of the phone does not leave the router."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    call = Incoming(house, "one@provider")
+    call.invite(1)
+    call.ringing(1.2)
+    for after in (0, *LADDER_2XX):
+        call.ok(3 + after, wan=False)
+    return house
+
+
 CALLS: list[Callable[[], House]] = [
-    silent, swallowed, beyond, not_acknowledged, by_the_alg, works, works_inward,
+    silent, swallowed, beyond, not_acknowledged, by_the_alg, works, works_inward, unheard,
+    kept_inside,
 ]  # fmt: skip
 
 
@@ -167,6 +192,22 @@ def _answers_the_phone(status: int, late: int, beside: int = 0) -> Callable[[Att
     return forge
 
 
+def _beside(side: int, begin: bytes, source: tuple[str, int], late: int,
+            to_tag: bytes = b"") -> Callable[[Attacked], None]:  # fmt: skip
+    """The first such message once more, of another host or port, before or after it."""
+
+    def forge(attacked: Attacked) -> None:
+        true = _first(attacked, side, begin, b" ACK" if begin == b"ACK" else b" INVITE")
+        if true is not None:
+            host, port, *target = ends_of(true[1])
+            made = re.sub(rb"(?m)^(To:.*?;tag=)[^\r;]*", rb"\g<1>" + to_tag, payload_of(true))
+            data = frame(made if to_tag else payload_of(true), source[0] or host,
+                         port + source[1], *target, 59, 0x7004)  # fmt: skip
+            attacked.forged[side].append((true[0] + late * MS, data))
+
+    return forge
+
+
 FORGERIES = {
     **{f"{status}-{late}": _responds(LAN, b"INVITE", status, late)
        for status in (180, 200, 403, 487) for late in (5, 100, 1500)},
@@ -176,6 +217,10 @@ FORGERIES = {
     "bye": _asks(LAN, "BYE", 4000),
     "cancel": _asks(LAN, "CANCEL", 500),
     "cancel-wan": _asks(WAN, "CANCEL", 500),
+    "its-own-180-before": _beside(LAN, b"SIP/2.0 180", (NEIGHBOURS[LAN], 0), -5),
+    "its-own-200-at-another-port": _beside(WAN, b"SIP/2.0 200", ("", 19), -400),
+    "its-own-200-before": _beside(WAN, b"SIP/2.0 200", (NEIGHBOURS[WAN], 0), -400),
+    "its-own-ack-before": _beside(WAN, b"ACK", ("", 19), -1, b"forged"),
 }  # fmt: skip
 
 
@@ -233,3 +278,21 @@ def test_a_neighbour_changes_no_verdict(live: bool, make: Callable[[], House]) -
         if told != truth:
             wrong[name] = told
     assert not wrong, truth
+
+
+@BOTH
+@pytest.mark.parametrize("make", [make for make in CALLS if make is not swallowed])
+def test_nor_as_the_last_one_captured(live: bool, make: Callable[[], House]) -> None:
+    """The INVITE had crossed."""
+    wrong = {}
+    for name in ("200-100", "bye", "cancel", "cancel-wan"):
+        forged, without = Attacked(make()), Attacked(make())
+        FORGERIES[name](forged)
+        sent = [at for side in forged.forged for at, _ in side]
+        for one in (forged, without):
+            one.lan, one.wan = (
+                [p for p in true if p[0] <= max(sent, default=0)] for true in (one.lan, one.wan)
+            )
+        if _told(forged.judged(live)[1]) != _told(without.judged(live)[1]):
+            wrong[name] = _told(forged.judged(live)[1])
+    assert not wrong
