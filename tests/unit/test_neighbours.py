@@ -199,10 +199,10 @@ def _beside(side: int, begin: bytes, source: tuple[str, int], late: int,
     def forge(attacked: Attacked) -> None:
         true = _first(attacked, side, begin, b" ACK" if begin == b"ACK" else b" INVITE")
         if true is not None:
-            host, port, *target = ends_of(true[1])
+            host, port, to, to_port = ends_of(true[1])
             made = re.sub(rb"(?m)^(To:.*?;tag=)[^\r;]*", rb"\g<1>" + to_tag, payload_of(true))
             data = frame(made if to_tag else payload_of(true), source[0] or host,
-                         port + source[1], *target, 59, 0x7004)  # fmt: skip
+                         port + source[1], to, to_port, 59, 0x7004)  # fmt: skip
             attacked.forged[side].append((true[0] + late * MS, data))
 
     return forge
