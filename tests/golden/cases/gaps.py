@@ -10,7 +10,6 @@ from craft import (
     House,
     Incoming,
     Outgoing,
-    Timed,
     answer,
     far_gives_up,
     incoming_call,
@@ -219,23 +218,6 @@ def _() -> House:
         house.out(30 + 20 * n, made, wan=False)
         house.into(30.53 + 20 * n, answer(200, house.out(30.5 + 20 * n, made)))
     outgoing_call(house, 300, "call@phone")
-    return house
-
-
-@case("dlg007-near-miss-answer-in-a-gap", [("CAP002", "unknown", "none")],
-      ["DLG007", *DLG, *ALG], outcomes=["completed", "rejected", "completed"],
-      state="cannot-tell")  # fmt: skip
-def _() -> House:
-    """The WAN capture lacks the 200 of the phone to a refresh, and more. The far end hangs up at
-    the time of before, as people do."""
-    call = Timed(House(), "uas", 90)
-    house = call.house
-    outgoing_call(house, 20, "fine@phone")
-    _gap(house, 30, 1)
-    seen = house.into(48, call.from_far("UPDATE", 7))
-    house.out(48.02, answer(200, seen, contact=house.contact, more=call.timer), wan=False)
-    call.far_bye(63)
-    register(house, 110, n=2)
     return house
 
 
