@@ -47,13 +47,18 @@ TWO += [(one, one.with_name(one.name.replace(".lan.", ".wan."))) for one in PUBL
 # Live, clocks and sides are not put right, both taps are there all the time, and gaps are known at
 # the end only.
 TWICE = (
+    "10d-on",
     "cap001-silent-",
     "cap001-near-miss-silent-",
+    "cap002-answer-in-a-gap",
+    "cap002-near-miss-every-ack-stopped",
     "cap002-one-way-",
     "cap008-",
     "cap009-",
     "cap010-",
     "cap013-",
+    "dlg007-near-miss-answer-to-the-refresh",
+    "reg007-near-miss-answer-of-the-phone",
     "txn005-near-miss-gaps",
 )
 ONE_CLOCK = [two for two in TWO if not two[0].parent.name.startswith(TWICE)]
