@@ -8,6 +8,7 @@ from craft import (
     LADDER_REQUEST,
     House,
     Incoming,
+    Outgoing,
     answer,
     fragmented,
     incoming_call,
@@ -109,3 +110,44 @@ def _() -> House:
     """The same with a short 200: its caller cancels the call 20 s after it, so it has not got the
     200. The length is not why, and nobody had cancelled when the phone answered."""
     return _answers(b"", 42)
+
+
+# ---- DLG008: the private Contact of a later re-INVITE ----
+
+
+def _left_alone(again: bool) -> House:
+    """A call that the far end hangs up, along the flow of the phone, and one that it ended without
+    a BYE. again: the phone had sent a re-INVITE in that one."""
+    house = House(wan_port=40123)
+    register(house, 0)
+    incoming_call(house, 1, "first@provider", fixed_contact=f"sip:100@{house.public}")
+    call = Outgoing(house, "ghost@phone")
+    call.invite(20)
+    call.ok(22)
+    call.ack(22.02)
+    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    if again:
+        hold = house.out(30, call._request("INVITE", 2, target, tag, call.contact, call.body,
+                                           branch="again"))  # fmt: skip
+        house.into(30.05, answer(200, hold, to_tag=call._tag, contact=call.far_contact,
+                                 body=sdp(house.provider, 20000)))  # fmt: skip
+        house.out(30.07, call._request("ACK", 2, target, tag, branch="taken"))
+    bye = house.out(80, call._request("BYE", 3, target, tag))
+    house.into(80.03, answer(481, bye))
+    register(house, 90, n=2)
+    return house
+
+
+@case("dlg008-contact-sent-again", [("DLG008", "unknown", "observed")], NO,
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider finds the phone past its private Contact, and the phone sends this Contact once
+    more in a re-INVITE: the BYE may have gone there, so the network is not to blame for sure."""
+    return _left_alone(True)
+
+
+@case("dlg008-near-miss-contact-sent-once", [("DLG008", "network", "observed")], NO,
+      outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The same without a re-INVITE: the provider finds the phone, so the BYE was lost elsewhere."""
+    return _left_alone(False)
