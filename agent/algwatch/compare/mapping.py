@@ -247,6 +247,11 @@ class Mappings:
                 return RightAddress(key, e.inside, sent.ends.version, translated=True)
         return None
 
+    def _left_before(self, old: bytes, remote: bytes, inside: bytes) -> bool:
+        """True if this LAN address and port left with the address old (16 bytes) to remote."""
+        return any(key[:16] == old and key[18:] == remote and e.inside == inside
+                   for key, e in self.table.items())  # fmt: skip
+
     def _translation(self, sent: Sighting) -> RightAddress | None:
         """The WAN address of another LAN host answered by the same far end. The copy went to a
         public address with the private one of its phone, and no mapping has this as its WAN
@@ -266,17 +271,19 @@ class Mappings:
 
         A LAN host that used the old address uses another one now. It first did so after the last
         packet to the old one. The host this copy was sent to has answered there since, so the new
-        address works (a line dialled anew).
+        address works (a line dialled anew). Another far end shows the same if a flow to it, of one
+        port of the host, moved from the old address to the new one.
         """
         far = sent.packed_ends[16:32]
-        old, at = sent.packed_ends[:16], sent.row[AT]
+        old, flow = sent.packed_ends[:16], self.table.get(sent.source + sent.destination)
+        at = max(sent.row[AT], flow.last_at if flow is not None else 0)  # or a later packet of it
         mine = [e for key, e in self.table.items() if key[:16] == old]
         answered = max((e.answered_at for e in mine), default=0)
         hosts = {e.inside[:16]: e.first_at for e in reversed(mine)}
         for key, e in self.table.items():
             if key[:16] == old or not e.answered_at or not answered < e.first_at <= at:
                 continue
-            if key[18:34] != far:
+            if key[18:34] != far and not self._left_before(old, key[18:], e.inside):
                 continue
             before = hosts.get(e.inside[:16])
             if before is not None and before < e.first_at:

@@ -34,6 +34,7 @@ IGNORED = "ignored"  # delivered to the callee in the LAN, which still repeats t
 ANSWER_STOPPED = "answer-stopped"  # the 2xx itself never crossed this router
 UNHEARD = "unheard"  # the 2xx left the router, and its caller still sends the INVITE
 CANCELLED = "cancelled"  # its caller, beyond, had cancelled the call before it got the 2xx
+CANCELLED_LATE = "cancelled-late"  # its caller cancelled long after a 2xx that it did not get
 UNSEEN = "unseen"  # the capture lost packets meanwhile: a missing ACK proves nothing
 CONTESTED = "contested"  # packets that claim to be the same ACK, or 2xx, contradict each other
 ONE_SIDED = "one-sided"  # no ACK on the only captured side
@@ -44,9 +45,11 @@ ALONE = (ONE_SIDED, ONE_SIDED_IGNORED)
 # Readings that rest on a captured ACK.
 SHOWN = (WRONG_PORT, WRONG_PHONE, IGNORED, BEYOND)
 _UNHEARD = (UNHEARD, ONE_SIDED_UNHEARD)
+UNTAKEN = (NEVER_ON_WAN, UNHEARD, CANCELLED_LATE)  # it left, and may not have been understood
 _NOT_SEEN = (NOT_SENT, NEVER_ON_WAN, ONE_SIDED)  # without any ACK
 # Readings without a place for the loss.
 NOT_PROVED = (UNSEEN, CONTESTED)
+CROSSING = 2 * SECOND  # a CANCEL and a 2xx that were under way together
 
 
 class LostAck:
@@ -209,7 +212,7 @@ def _answered(s: DialogSet, like: DialogSet) -> bool:
 def _inbound(call: Call, lan: DialogSet, wan: DialogSet) -> str:
     if not wan.acked_at:
         if _cancelled(wan):
-            return CANCELLED
+            return CANCELLED_LATE if _cancelled_late(wan) else CANCELLED
         return UNHEARD if wan.late_invites else NEVER_ON_WAN
     if not lan.acked_at:
         return STOPPED_INBOUND if _stopped(call) else UNSEEN
@@ -249,6 +252,11 @@ def _cancelled(s: DialogSet) -> bool:
     if d is None or cancel is None or d.invite is None or s.branches:
         return False
     return cancel.cseq == d.invite.cseq and s.by_caller(d)
+
+
+def _cancelled_late(s: DialogSet) -> bool:
+    """The CANCEL came when the 2xx and its repeats had long left: they did not cross on the way."""
+    return s.cancel is not None and s.cancel.at - s.answered_at > CROSSING
 
 
 def _stopped(call: Call) -> bool:

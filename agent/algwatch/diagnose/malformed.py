@@ -158,7 +158,7 @@ def _copies(call: Call, how: LostAck) -> tuple[Sighting | None, Sighting | None]
         return (wan.ack, lan.ack) if inside else (lan.ack, wan.ack)
     if how.how == lost.NOT_SENT and not inside:
         return wan.answer, lan.answer
-    if how.how in (lost.NEVER_ON_WAN, lost.UNHEARD):
+    if how.how in lost.UNTAKEN:
         return lan.answer, wan.answer
     return None, None
 

@@ -341,7 +341,8 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
     open_ = entry is not None and _was_open(request, entry, known)
     if not open_ and known.line_of(phone, far) is None:  # a line exists without a NAT, too
         came = request.ends
-        return Reading("unknown", cause.UNKNOWN, (
+        own = _is_of_its_call(request, known)
+        return Reading("provider" if own else "unknown", cause.PROVIDER if own else cause.UNKNOWN, (
             f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no "
             "phone was seen to send anything that way before, so this router need not let it in"
         ))  # fmt: skip
@@ -352,6 +353,13 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
                 f"{what}, as its mapping is gone: the phone leaves with port {port_of(key)} since"
             ))  # fmt: skip
     return Reading("router", cause.ROUTER, what)
+
+
+def _is_of_its_call(request: Sighting, known: Known) -> bool:
+    """Another port of the very host that the call was set up with sent it: no stranger."""
+    call = known.call(request)
+    began = call.flow_pairs.get("INVITE") if call is not None else None
+    return began is not None and request.ends.src == began.far
 
 
 def elsewhere(request: Sighting) -> Reading:

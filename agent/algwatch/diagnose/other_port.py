@@ -18,7 +18,7 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
     caller; None otherwise."""
     if how.how == lost.BEYOND:
         return _named(call)
-    return _responded(call) if how.how in (lost.UNHEARD, lost.NEVER_ON_WAN) else None
+    return _responded(call) if how.how in lost.UNTAKEN else None
 
 
 def _named(call: Call) -> Reading | None:

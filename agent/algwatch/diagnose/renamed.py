@@ -22,7 +22,7 @@ from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_DIALOG
 
-NO_ACK = (lost.NEVER_ON_WAN, lost.UNHEARD)
+NO_ACK = lost.UNTAKEN
 
 
 def name(text: str) -> str:

@@ -226,13 +226,15 @@ class DialogSet:
 
     @property
     def pracked_in_vain(self) -> Reliable | None:
-        """A reliable provisional response repeated for long after its PRACK. A repeated PRACK
-        without a response is a failed request."""
+        """A reliable provisional response repeated for long after its PRACK, or although each of
+        its PRACKs is refused. A repeated PRACK without a response is a failed request."""
         one, prack = self.reliable, self.prack
         if one is None or not one.waits or not self.has_prack(one):
             return None
         if prack is not None and prack.requests > 1 and not prack.finals:
             return None
+        if prack is not None and prack.status >= 300:
+            return one
         return one if one.last_at - max(one.at, self.pracked_at) > LONG else None
 
     def has_prack(self, one: Reliable) -> bool:

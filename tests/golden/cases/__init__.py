@@ -65,6 +65,7 @@ from cases import (
     unseen,
     variants,
     variants_field,
+    variants_five,
     variants_reported,
 )
 from cases.case import CASES, Case
@@ -128,5 +129,6 @@ __all__ = [
     "unseen",
     "variants",
     "variants_field",
+    "variants_five",
     "variants_reported",
 ]

@@ -65,11 +65,11 @@ def _acknowledged(ends: bool) -> House:
     return later(house)
 
 
-@case("dlg013-prack-in-vain", [("DLG013", "network", "observed")], NO,
-      outcomes=["rejected", "completed"])  # fmt: skip
+@case("dlg013-prack-in-vain", [("DLG013", "phone", "observed")], NO,
+      {"phone-fix": "recommended"}, ["rejected", "completed"])  # fmt: skip
 def _() -> House:
-    """The RAck of the PRACK names another CSeq number than the INVITE has (a proxy had changed
-    that), so the 183 comes again until the far end gives up."""
+    """The RAck of the phone's PRACK names another CSeq number than its INVITE and the 183 have, so
+    the 183 comes again until the far end gives up."""
     return _acknowledged(False)
 
 

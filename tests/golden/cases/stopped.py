@@ -59,7 +59,8 @@ def _() -> House:
     return house
 
 
-@case("txn003-bye-from-another-port", [("TXN003", "unknown", "observed")], ALG)
+@case("txn003-bye-from-another-port", [("TXN003", "provider", "observed")], ALG,
+      {"provider-fix": "suspected"})  # fmt: skip
 def _() -> House:
     """The BYE of the far end comes from another port and reaches no phone. It is told although
     hardly a packet follows it."""
@@ -105,8 +106,8 @@ def _() -> House:
     return house
 
 
-@case("txn003-cancel-from-another-port", [("TXN003", "unknown", "observed")], ALG,
-      outcomes=["cancelled"])  # fmt: skip
+@case("txn003-cancel-from-another-port", [("TXN003", "provider", "observed")], ALG,
+      {"provider-fix": "suspected"}, ["cancelled"])  # fmt: skip
 def _() -> House:
     """The caller's CANCEL comes from another port of its host and reaches no phone."""
     house = House(wan_port=40123)

@@ -103,6 +103,10 @@ READINGS = {
     lost.CANCELLED: Reading(
         "unknown", cause.UNKNOWN,
         "its caller had cancelled the call when it was answered, and sent no ACK"),
+    lost.CANCELLED_LATE: Reading(
+        "network", cause.UNKNOWN,
+        "the 2xx left the router, and its caller cancelled the call long after: it does not hear "
+        "the 2xx"),
     lost.UNSEEN: Reading(
         "unknown", cause.UNKNOWN,
         "not all of the call was captured and kept, so it is not known what became of the ACK"),

@@ -159,6 +159,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             if route_set.own_refresh(call) is not None:
                 where, host = "unknown", ""  # DLG010 names the author of the new Contact
                 so += ": the Contact of the phone had been changed meanwhile"
+            elif not host and (again := _announced_again(call)):
+                where = "unknown"
+                so += (
+                    f": the phone had sent its Contact {again} once more in the call, and a BYE "
+                    "may have gone there"
+                )
             if host and shown is not None and is_phones_fault(call, host, shown):
                 where, why = "phone", cause.PHONE
             elif host:
@@ -179,6 +185,14 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             next_step=step,
         )  # fmt: skip
         return
+
+
+def _announced_again(call: Call) -> str:
+    """The private Contact in the latest target refresh of the phone, on the WAN; "" without one. A
+    provider may handle the NAT in the first INVITE, and not in this."""
+    d = call.dialog(WAN)
+    own = d.moved[0 if call.inbound else 1] if d is not None else None
+    return private_contact(own, True, nat_is_beyond(call)) if own is not None else ""
 
 
 def instead(said: Finding, line: Line) -> Finding:

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
-from algwatch.base.quote import somebody
+from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
@@ -44,7 +44,7 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, to_text
 from algwatch.sip.reliable import Reliable
 
 RULE = Rule(
@@ -103,6 +103,8 @@ def _callee(call: Call) -> DialogSet | None:
 
 def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading | None:
     if s.pracked_in_vain is one:
+        if (named := _misnumbered(call, one)) is not None:
+            return named
         where, lost = "unknown", "it was lost, or "
         if call.two_sided:
             where, lost = ("phone", "") if call.inbound else ("network", "it was lost beyond, or ")
@@ -145,6 +147,28 @@ def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading |
             f"from {ends.dst}"
         ))  # fmt: skip
     return Reading("network", cause.UNKNOWN, NONE_CAME)
+
+
+def _misnumbered(call: Call, one: Reliable) -> Reading | None:
+    """For a PRACK whose RAck is not the one that its response asks for, on both sides alike."""
+    made = [s.prack.request if s is not None and s.prack is not None else None for s in call.sides]
+    if call.inbound is None or made[LAN] is None or made[WAN] is None:
+        return None
+    had, left = (_rack(prack) for prack in (made[LAN], made[WAN]))
+    answered = Message(one.first.payload)
+    asked = [one.rseq, str(answered.cseq).encode(), answered.method.encode()]
+    if not had or had != left or had == asked or had[0] != asked[0]:
+        return None
+    where = "provider" if call.inbound else "phone"
+    said, right = (quoted(to_text(b" ".join(parts))) for parts in (had, asked))
+    return Reading(where, cause.of_place(where), (
+        f"its PRACK has the RAck {said}, and should have {right} (RFC 3262 section 7.2)"
+    ))  # fmt: skip
+
+
+def _rack(prack: Sighting | None) -> list[bytes]:
+    values = Message(prack.payload).header("RAck") if prack is not None else ()
+    return bytes(values[0]).split() if values else []
 
 
 def _taken_out(call: Call, one: Reliable) -> bool:

@@ -4,8 +4,9 @@
 What it sees
     Unanswered requests of a phone leave the WAN side with another source address than the router
     has now. The line was dialled anew: another LAN host of the old address has left with a new one
-    since, and the same provider answers it. Or the requests go to a public address with the phone's
-    own private one, while another LAN host leaves translated and is answered.
+    since, and the same provider answers it; or another provider does, and the host leaves from the
+    same port as before. Or the requests go to a public address with the phone's own private one,
+    while another LAN host leaves translated and is answered.
 
 Why it breaks calls
     The NAT chooses the address when the flow begins, and keeps it as long as packets come. A phone
@@ -15,7 +16,7 @@ Why it breaks calls
 
 What else looks the same
     A provider is down: it answers nobody. A router has two WAN addresses, both answered. Without
-    another flow to this provider, answered at another address, neither a lost address nor any
+    another flow that shows it, answered at another address, neither a lost address nor any
     translation is proved, and this rule is silent.
 
 Recommendation

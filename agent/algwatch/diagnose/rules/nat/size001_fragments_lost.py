@@ -5,7 +5,8 @@ What it sees
     An INVITE in IP fragments is repeated in vain, on a line with answered shorter requests and
     without any answered request in fragments. If it left the router, a hop beyond does not carry
     fragments; if not, this router does not. Or a 2xx in IP fragments never crosses this router,
-    while shorter responses to its INVITE do.
+    while shorter responses to its INVITE do; or it leaves, and is never acknowledged on a line with
+    acknowledged shorter ones.
 
 Why it breaks calls
     Many firewalls and carrier NATs drop the second fragment, because it has no port. With many
@@ -66,9 +67,20 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 def _of_answer(call: Call, known: Known) -> Iterator[Finding]:
     """A 2xx in fragments never crossed the router, while shorter provisional responses to its
-    INVITE did."""
+    INVITE did; or it left the router and was never acknowledged, while shorter ones are."""
     how = lost.lost_ack(call, known)
-    if how is None or how.how != lost.ANSWER_STOPPED or call.answered_inside is None:
+    if how is None or call.answered_inside is None:
+        return
+    line = known.line(call)
+    if how.how in lost.UNTAKEN and call.answered_inside:
+        if line is None or not line.finds_phone or line.fragments_answered:
+            return
+        where, fate = "network", "left the router in IP fragments, and was never acknowledged"
+        others = f"shorter ones to {line.remote} are"
+    elif how.how == lost.ANSWER_STOPPED:
+        where, fate = "router", "came in IP fragments and never crossed the router"
+        others = "shorter responses did"
+    else:
         return
     answer = how.dialog.answer
     near = call.sides[WAN if call.answered_inside else LAN]  # the side its INVITE came from
@@ -77,9 +89,9 @@ def _of_answer(call: Call, known: Known) -> Iterator[Finding]:
     if not near.invite.provisional_at or not how.dropped(known.now):
         return
     yield RULE.finding(
-        "router", "observed",
-        f"The 2xx of {somebody(call.to)} of {length(answer)} bytes came in IP fragments "
-        f"{times(how.repeats + 1)} and never crossed the router; shorter responses did.",
+        where, "observed",
+        f"The 2xx of {somebody(call.to)} of {length(answer)} bytes was sent "
+        f"{times(how.repeats + 1)}, {fate}; {others}.",
         [evidence(answer, "came to the router in IP fragments", "its copy on the other side")],
         f"{call.call_id}/2xx", cause=cause.SIZE, call_id=call.call_id,
         line=known.line_name(call),
