@@ -10,8 +10,8 @@
  * - Rows do not depend on what was in them, on where the packet lies in the buffer, on the room
  *   for rows, or on which packets came before.
  * - A message that the capture cut says nothing that more of it would not say as well.
- * - A row of a connection is the only one of its packet: a whole TCP header, with nothing behind it,
- *   whose flags and number it gives.
+ * - A row of a connection is the only one of its packet: a whole TCP header, with nothing behind
+ * it, whose flags and number it gives.
  * - A SIP row says what aw_sip_scan says of its bytes; its hashes are those of the values, and the
  *   same bytes in a packet of their own give the same hashes again.
  * - A table that lies about its buffer gives no row outside it.
