@@ -213,8 +213,8 @@ def test_flipped_bytes_make_no_false_disable(name: str) -> None:
 CUTS = 4  # a capture and kind of cut
 EACH = {"txn008-branch-of-the-invite", "alg011-near-miss-ack-from-another-port"}  # at each packet
 # The observation that speaks against the advice lies beyond the cut: an earlier call whose ACK came
-# to the Contact that the router writes, a later one that goes without Route, or a like REGISTER that
-# crossed. The rest shows harm, and the advice is a trial.
+# to the Contact that the router writes, a later one that goes without Route, or a like REGISTER
+# that crossed. The rest shows harm, and the advice is a trial.
 COUNTER_EVIDENCE_IS_CUT = {
     "alg008-near-miss-register-like-let-through",
     "alg011-contact-port-reached-before",
