@@ -45,6 +45,7 @@ from algwatch.diagnose.subject import CALL, REGISTRATION
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import UDP
 
 PENDING = 180 * SECOND  # lifetime of an unused pinhole (nf_conntrack_sip.c)
 
@@ -98,6 +99,8 @@ def _of_call(call: Call, known: Known) -> Iterator[Finding]:
     s = call.near_caller
     if s is None or not s.timed_out or known.lossy(call):
         return
+    if not s.invite_retransmissions and crossing.lan.ends.proto == UDP:
+        return  # Timer A repeats one without a response (RFC 3261 section 17.1.1.2)
     line = known.line_of(crossing.phone, crossing.remote)
     rewritten = line.seen.get(REWRITTEN) if line is not None else None
     kind, what = dropped_for(Message(crossing.lan.payload))
