@@ -58,7 +58,8 @@ def missing(lan: Copies, wan: Copies, shared: Shared, most: int,
             shown = _during(pair[1 - came], spans[came])
             found[came].note(len(shown) - len(once(pair[came])), len(shown), pair[1 - came][0])
     lone = (lan.keys() ^ wan.keys()) - renamed
-    alone = tuple({key: side[key] for key in side.keys() & lone} for side in both)
+    # In the order of the capture: that of a set of hashes is another one on 32-bit CPUs.
+    alone = tuple({key: side[key] for key in side if key in lone} for side in both)
     for side in (LAN, WAN):
         others: dict[int, list[int]] = {}
         for copies in alone[1 - side].values():
