@@ -85,8 +85,8 @@ class Comparison:
         self.stray_byes = StrayByes()
         missed = Missed(self.mappings) if self.pairing is None else self.pairing.missed
         self.captured = Captured(two_sided, missed)
-        room = (memory or limits.memory) if two_sided else 0
-        self._doubts = Doubts(self.calls, self.sides, room, self._heard)
+        most = (memory or limits.memory) if two_sided else 0  # bytes
+        self._doubts = Doubts(self.calls, self.sides, most, self._heard)
         if self.pairing is not None:
             self.pairing.own = self.captured.own
         self.beside = self._doubts.beside

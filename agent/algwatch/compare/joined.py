@@ -21,6 +21,7 @@ class Part(Protocol):
 
 T = TypeVar("T", bound=Part)
 
+AGAIN = " again"  # behind the label of a second unpaired message of one kind
 REWRITTEN = 8  # rewritten messages kept as evidence
 
 # By class of status and method: the label of a message within its call.
@@ -34,9 +35,6 @@ _NO_FLOW_PAIRS: dict[str, FlowPair] = {}
 def _both(own: dict[str, Crossing], more: dict[str, Crossing]) -> dict[str, Crossing]:
     """Without a change to either: the empty one is everybody's."""
     return {**own, **more, **own} if more else own
-
-
-AGAIN = " again"  # behind the label of a second unpaired message of one kind
 
 
 def label(crossing: Crossing) -> str:

@@ -19,6 +19,7 @@ from algwatch.sip.target import endpoint
 
 
 def contact_of(copy: Sighting | None) -> Address | None:
+    """The first Contact of this message."""
     contacts = Message(copy.payload).contacts if copy is not None else []
     return contacts[0] if contacts else None
 
@@ -38,12 +39,7 @@ def refused_here(one: Subscribed) -> Reading | None:
         own = address.text(source, notified.lan.ends.version)
         return Reading("router", cause.ROUTER, f"the router gave it to {phone}, and {own} had "
                        "subscribed")  # fmt: skip
-    here, there = Message(notified.lan.payload), Message(notified.wan.payload)
-    reading = _unknown_to(one, lan, here, there)
-    if reading is None or reading.where != "phone" or not notified.rewritten:
-        return reading
-    moved = any(r.header == "Request-URI" and not r.explained for r in rewrites(notified))
-    return Reading("router", cause.ALG, "the router changed its Request-URI") if moved else reading
+    return _unknown_to(one, lan, notified, notified.lan, notified.wan)
 
 
 def _is_of_another(one: Subscribed) -> bool:
@@ -73,10 +69,11 @@ def _is_copy(lan: Subscription, wan: Subscription) -> bool:
     return latest or are_copies(lan.request, wan.request)
 
 
-def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Message
-                ) -> Reading | None:  # fmt: skip
-    """The same for a NOTIFY its subscriber got. here, there: its copies in the LAN and on the
-    WAN."""
+def _unknown_to(one: Subscribed, lan: Subscription, notified: Crossing, inside: Sighting,
+                outside: Sighting) -> Reading | None:  # fmt: skip
+    """The reason its subscriber did not know a NOTIFY that it got; None if it was right. inside,
+    outside: the copies of it in the LAN and on the WAN."""
+    here, there = Message(inside.payload), Message(outside.payload)
     _, call_id, tag = lan.asked
     if here.call_id != call_id:
         return Reading("router", cause.ALG, "the router changed its Call-ID and not back")
@@ -92,14 +89,24 @@ def _unknown_to(one: Subscribed, lan: Subscription, here: Message, there: Messag
         # From another notifier of a forked SUBSCRIBE (RFC 6665 section 4.4.1), or from an unknown
         # one.
         return None
-    return _retargeted(one, here, there) or Reading(
-        "phone", cause.UNKNOWN, "the phone that had subscribed did not know it"
+    return (
+        _retargeted(one, here, there)
+        or _redirected(notified)
+        or Reading("phone", cause.UNKNOWN, "the phone that had subscribed did not know it")
     )
 
 
+def _redirected(notified: Crossing) -> Reading | None:
+    """The same where the SUBSCRIBE, and so the Contact, is no longer kept: another Request-URI left
+    the router than came."""
+    if not any(r.header == "Request-URI" and not r.explained for r in rewrites(notified)):
+        return None
+    return Reading("router", cause.ALG, "the router changed its Request-URI")
+
+
 def _retargeted(one: Subscribed, here: Message, there: Message) -> Reading | None:
-    """The same for a NOTIFY with another Request-URI than the Contact of its subscriber (RFC 3261
-    section 12.2.2)."""
+    """The reason, for a NOTIFY with another Request-URI than the Contact of its subscriber; None
+    for others (RFC 3261 section 12.2.2)."""
     wrote, shown = contact_of(one.copy(LAN)), contact_of(one.copy(WAN))
     if wrote is None:
         return None

@@ -22,8 +22,6 @@ from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_DIALOG
 
-NO_ACK = lost.UNTAKEN
-
 
 def name(text: str) -> str:
     """For people; a tag may have been taken out."""
@@ -91,7 +89,7 @@ def answer_unknown(call: Call, how: lost.LostAck) -> Reading | None:
     """For a 2xx of the phone that left with names of no INVITE of the far end, which sent no
     ACK."""
     one = broken(call, True)
-    if how.how not in NO_ACK or one is None or one.kind != "2xx INVITE":
+    if how.how not in lost.UNTAKEN or one is None or one.kind != "2xx INVITE":
         return None
     return Reading("router", cause.ALG, (
         f"the router sent the 2xx on with {_called(one)}, and the other end knows {name(one.was)}"

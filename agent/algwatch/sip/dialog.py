@@ -135,11 +135,18 @@ class Dialog:
             return crossed
         return None
 
+    @property
+    def asks_in_vain(self) -> bool:
+        """Its re-INVITE was sent again and again, and got no response."""
+        if self.pending is None:
+            return False
+        t = self.pending[0]
+        return t.requests >= IN_VAIN and not t.answered_at
+
     def hung_up(self, row: Row) -> None:
         """row: its BYE. A refusal without a BYE at once need not be kept."""
         if self.pending is not None:
-            t = self.pending[0]
-            self.cut_short = t.requests >= IN_VAIN and not t.answered_at
+            self.cut_short = self.asks_in_vain
         if self.refused is None:
             return
         asked, refusal = self.refused

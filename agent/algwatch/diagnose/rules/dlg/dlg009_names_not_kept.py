@@ -90,7 +90,7 @@ def _harm(call: Call, known: Known) -> tuple[str, str, list[Evidence]]:
     how = lost.lost_ack(call, known)
     if how is not None and renamed.ack_unmatched(call, how) is not None:
         so = "; the ACK was not taken for one"
-        if how.how in renamed.NO_ACK:
+        if how.how in lost.UNTAKEN:
             so = "; the other end took the 2xx for no answer to its INVITE"
         elif how.how in (lost.ANSWER_STOPPED, lost.NOT_SENT):
             so = "; the phone took the 2xx for no answer to its INVITE"

@@ -50,7 +50,7 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.oversized import is_fragmented
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
-from algwatch.sip.dialog import IN_VAIN, DialogSet
+from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import parsed
 from algwatch.sip.transaction import Transaction
 
@@ -108,10 +108,7 @@ def _until(s: DialogSet, t: Transaction) -> str:
 def _is_cut_short(s: DialogSet) -> bool:
     """A BYE ended the call while a re-INVITE was repeated in vain."""
     d = s.current
-    if d is None or d.pending is None or not d.bye_at:
-        return False
-    t = d.pending[0]
-    return t.requests >= IN_VAIN and not t.answered_at and d.bye_at > t.at
+    return d is not None and d.asks_in_vain and d.pending is not None and d.bye_at > d.pending[0].at
 
 
 def _name(s: DialogSet, t: Transaction) -> str:
