@@ -510,6 +510,13 @@ class Outgoing:
         made = self._request("ACK", 1, target, f";tag={self._tag}")
         self.house.out(at, made, **how)  # type: ignore[arg-type]
 
+    def set_up(self, at: float, rings: float = 0.3) -> None:
+        """INVITE, 180 after so many seconds, the 2xx after 2 s, and its ACK."""
+        self.invite(at)
+        self.respond(at + rings, 180)
+        self.ok(at + 2)
+        self.ack(at + 2.02)
+
     def nak(self, at: float) -> None:
         """The ACK to a non-2xx: the INVITE's own branch (RFC 3261 section 17.1.1.3)."""
         made = self._request("ACK", 1, "sip:300@example.net", f";tag={self._tag}", branch="invite")

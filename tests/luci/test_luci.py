@@ -248,9 +248,10 @@ def test_nothing_is_changed_before_somebody_says_yes(router: Router) -> None:
     page = router.open("advice")
     for button, told, word, job in (
         ("Try on this phone", "All other phones stay as they are", "Try it", "SIP ALG off, "),
-        ("Turn off for all phones", "if a phone would stop ringing", "Turn it off", "SIP ALG off "),
+        ("Turn off for all phones", "refuses if a phone would stop ringing", "Turn it off",
+         "SIP ALG off "),
         ("Roll back", "takes its latest change", "Put back", "Put everything back "),
-    ):
+    ):  # fmt: skip
         page.get_by_role("button", name=button).click()
         assert told in page.inner_text(".modal")
         page.get_by_role("button", name="Cancel").click()
@@ -258,6 +259,10 @@ def test_nothing_is_changed_before_somebody_says_yes(router: Router) -> None:
         page.get_by_role("button", name=button).click()
         page.get_by_role("button", name=word).click()
         page.locator("h3", has_text=re.compile(f"The last job: {job}")).wait_for()
+        page.wait_for_function(
+            "n => document.querySelectorAll('.algwatch-buttons button:disabled').length == 0", arg=0
+        )
+        page.wait_for_selector(".modal", state="hidden")
         assert len(router.typed) == before + 1
     assert router.typed == [
         "apply --only 192.168.181.4 --lan br-lan --wan wan --json",

@@ -123,10 +123,7 @@ def _() -> House:
     house = House("linux")
     private = f"<sip:100@{house.phone}:5070>"
     call = Outgoing(house, "half@phone", contact=private)
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     call.bye(9)
     return house
 

@@ -16,10 +16,7 @@ def _asked_again(house: House, body: bytes, ends: float, alg: bool = False) -> O
     time of the far end's BYE; alg: the router takes the body out."""
     register(house, 0)
     call = Outgoing(house, "bare@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     made = call.from_far("INVITE", more=[f"Contact: {call.far_contact}",
                                          "Content-Type: application/sdp"])  # fmt: skip
     seen = house.into(10, sized(made + sdp(house.provider, 20000)))

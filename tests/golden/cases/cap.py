@@ -90,10 +90,7 @@ def _goes_on(until: float) -> House:
     """A call whose ACK comes at 3.02 s, and something else at the end of the capture."""
     house = House()
     call = Outgoing(house, "on@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     register(house, until - 0.03)
     return house
 

@@ -31,10 +31,7 @@ def _without(*rules: str) -> list[str]:
 
 def _talks(house: House, call_id: str = "ends@phone", **how: str) -> Outgoing:
     call = Outgoing(house, call_id, **how)  # type: ignore[arg-type]
-    call.invite(1)
-    call.respond(1.2, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1, rings=0.2)
     return call
 
 
@@ -383,10 +380,7 @@ def _() -> House:
     house = House()
     register(house, 0)
     call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     again = call._request("INVITE", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}",
                           contact=house.contact, branch="again")  # fmt: skip
     for after in (0, 0.5, 1.5, 3.5):
@@ -402,10 +396,7 @@ def _() -> House:
     house = House()
     register(house, 0)
     call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     again = call._request("INVITE", 2, "sip:300@203.0.113.5:5060", f";tag={call._tag}",
                           contact=house.contact, branch="again")  # fmt: skip
     house.out(10, again)

@@ -157,28 +157,28 @@ def _() -> House:
     return _of_callee(True)
 
 
+def _second_notify(old: bytes, new: bytes) -> House:
+    """The router writes new for old into the second NOTIFY, which the phone refuses."""
+    house = House()
+    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
+    house.out(1.2, answer(200, one.notify(1.1)))
+    house.in_alg = _in(b"NOTIFY", old, new)
+    house.out(61.1, answer(481, one.notify(61, 2)))
+    return house
+
+
 @case("dlg012-tag-changed-in-notify", [("DLG012", "router", "observed")], [*DLG, "ALG014"], TRIAL,
       [])  # fmt: skip
 def _() -> House:
     """The router changes the From tag of the second NOTIFY. The phone is right to refuse it."""
-    house = House()
-    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
-    house.out(1.2, answer(200, one.notify(1.1)))
-    house.in_alg = _in(b"NOTIFY", b";tag=mwi", b";tag=lamp")
-    house.out(61.1, answer(481, one.notify(61, 2)))
-    return house
+    return _second_notify(b";tag=mwi", b";tag=lamp")
 
 
 @case("dlg012-target-changed-in-notify", [("DLG012", "router", "observed")], [*DLG, "ALG014"],
       TRIAL, [])  # fmt: skip
 def _() -> House:
     """The same of its Request-URI, which becomes the router's own address."""
-    house = House()
-    one = Subscribing(house, "<sip:100@198.51.100.2:5060>")
-    house.out(1.2, answer(200, one.notify(1.1)))
-    house.in_alg = _in(b"NOTIFY", b"sip:100@198.51.100.2:5060", b"sip:lamp@192.168.1.1:5060")
-    house.out(61.1, answer(481, one.notify(61, 2)))
-    return house
+    return _second_notify(b"sip:100@198.51.100.2:5060", b"sip:lamp@192.168.1.1:5060")
 
 
 # ---- a Request-URI that nobody has ----

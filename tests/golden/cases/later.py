@@ -109,10 +109,7 @@ def _bye_again(requests: int) -> House:
     house.in_alg = lambda made: made.replace(b"UDP 192.168.1.10", b"UDP 198.51.100.2")
     register(house, 0)
     call = Outgoing(house, "ended@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     for after in (0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5)[:requests]:
         call.bye(20 + after)
     other = House(phone="192.168.1.11", wan_port=40011)
@@ -141,10 +138,7 @@ def _re_invited(requests: int) -> House:
     house = House()
     register(house, 0)
     call = Outgoing(house, "again@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
     made = call._request("INVITE", 2, target, tag, call.contact, call.body, branch="again")
     for after in (0, *LADDER_INVITE)[:requests]:

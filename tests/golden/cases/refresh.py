@@ -395,10 +395,7 @@ def _talks() -> Outgoing:
     house = House()
     register(house, 0)
     call = Outgoing(house, "asks@phone")
-    call.invite(1)
-    call.respond(1.1, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1, rings=0.1)
     return call
 
 

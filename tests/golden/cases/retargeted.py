@@ -113,10 +113,7 @@ def _() -> House:
     house.into(0.03, answer(200, seen, to_tag="r", contact=f"{contact};expires=600",
                             received=house.wan_ip, rport=house.wan_port))  # fmt: skip
     call = Outgoing(house, "one@phone", contact=contact)
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     for after in (0, *LADDER_REQUEST):
         house.into(9 + after, call.from_far("BYE"), lan_port=5080)
     works_beside(house, 60)

@@ -130,10 +130,7 @@ def _behind_bye(bye: bool) -> House:
     house = House()
     register(house, 0)
     call = Outgoing(house, "late@phone")
-    call.invite(1)
-    call.respond(1.1, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1, rings=0.1)
     target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
     asked = house.out(20, call._request("INVITE", 2, target, tag, call.contact, call.body, "re"))
     if bye:
@@ -208,10 +205,7 @@ def _crossed(at_once: bool) -> House:
     house = House()
     register(house, 0)
     call = Outgoing(house, "crossed@phone")
-    call.invite(1)
-    call.respond(1.1, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1, rings=0.1)
     target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
     mine = house.out(20, call._request("INVITE", 2, target, tag, call.contact, call.body, "re"))
     theirs = house.into(20.005, call.from_far("INVITE", 9))

@@ -95,10 +95,7 @@ def _() -> House:
     register(house, 0)
     house.out_alg = writes(HIDDEN)
     call = Outgoing(house, CALL_ID)
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     far_bye(call, 20, 481, HIDDEN)
     call.bye(60)
     return house
@@ -115,10 +112,7 @@ def _() -> House:
     tag = (b"tag=p-one-phone", b"tag=q-one-phone")
     house.out_alg = writes(tag)
     call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     far_bye(call, 20, 481, tag)
     call.bye(60)
     return house
@@ -277,10 +271,7 @@ def _() -> House:
     register(house, 0)
     house.out_alg = writes(HIDDEN)
     call = Outgoing(house, CALL_ID)
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     far_bye(call, 20, 200, HIDDEN)
     return house
 
@@ -382,10 +373,7 @@ def _bye_to_the_router(status: int) -> tuple[House, Outgoing]:
     register(house, 0)
     house.in_alg = _left(b"BYE", house=house)
     call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     far_bye(call, 20, status)
     return house, call
 
@@ -484,10 +472,7 @@ def _() -> House:
         call_id="stun@phone", cseq=1, caller="<sip:100@example.net>;tag=p-stun-phone",
         callee="<sip:300@example.net>", contact=call.contact, body=call.body,
     )  # fmt: skip
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     call.far_bye(9)
     return house
 
@@ -521,10 +506,7 @@ def _() -> House:
     house.out_alg, house.in_alg = writes(port), writes(port[::-1])
     call = Outgoing(house, "stun@phone", contact="<sip:100@198.51.100.2:5060>",
                     body=sdp(house.wan_ip))  # fmt: skip
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     far_bye(call, 9, 481)
     call.bye(60)
     works_beside(house, 100)
@@ -652,10 +634,7 @@ def _() -> House:
         caller="<sip:100@example.net>;tag=p-name-phone", callee="<sip:300@example.net>",
         contact=call.contact, body=call.body, more=[name[0].decode()],
     )  # fmt: skip
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     call.bye(9)
     return house
 
@@ -695,10 +674,7 @@ def _routed(house: House, call_id: str) -> Outgoing:
         callee="<sip:300@example.net>", contact=call.contact, body=sdp(house.wan_ip),
         more=["Record-Route: <sip:192.168.1.10:5060;lr>"],
     )  # fmt: skip
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     return call
 
 
@@ -1074,10 +1050,7 @@ def _() -> House:
     house.out_alg = out
     house.in_alg = lambda m: re.sub(re.escape(own) + rb"[^\r]*\r\n", b"", m, count=1)
     call = Outgoing(house, "one@phone", rport=False, body=sdp(house.wan_ip))
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     call.bye(9)
     return house
 

@@ -27,10 +27,7 @@ def _talks() -> tuple[House, House, Outgoing]:
     house, moved = House(), House(phone="192.168.1.30", wan_port=52000)
     register(house, 0)
     call = Outgoing(house, "moving@phone")
-    call.invite(1)
-    call.respond(1.1, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1, rings=0.1)
     return house, moved, call
 
 

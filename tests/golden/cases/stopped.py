@@ -67,10 +67,7 @@ def _() -> House:
     house = House(wan_port=40123)
     register(house, 0)
     call = Outgoing(house, "one@phone")
-    call.invite(1)
-    call.respond(1.3, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1)
     for after in (0, *LADDER_REQUEST):
         house.into(8 + after, call.from_far("BYE"), sport=5070, lan=False)
     register(house, 70, n=2)

@@ -196,10 +196,7 @@ def _byes(times: int) -> House:
     house = House()
     register(house, 0)
     call = Outgoing(house, "twice@phone")
-    call.invite(1)
-    call.respond(1.2, 180)
-    call.ok(3)
-    call.ack(3.02)
+    call.set_up(1, rings=0.2)
     made = call._request("BYE", 2, call.far_contact.strip("<>"), f";tag={call._tag}")
     for number in range(times):
         seen = house.out(20 + 0.5 * number, made)
