@@ -3,8 +3,9 @@
 Standard input: lines of source, target, and the source's path on the router, with tabs between.
 
 A router's memory and flash are spared what nothing reads there: docstrings (0.5 MB; those of the
-rules stay, since `algwatch explain` prints them), annotations of functions (0.2 MB), and the length
-of the tables from bytecode to lines, which the compiler writes an instruction at a time.
+rules stay, since `algwatch explain` prints them), annotations of functions (0.2 MB), the length
+of the tables from bytecode to lines, which the compiler writes an instruction at a time, and equal
+constants of the functions in a module.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import marshal
 import sys
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 UNCHECKED = 1  # flags of a .pyc whose source is not looked for (PEP 552)
 NO_COLUMNS, NO_LINE = 13, 15  # kinds of entries (CPython, Objects/locations.md)
@@ -64,10 +66,17 @@ def lines(code: CodeType) -> bytes:
     return bytes(made)
 
 
-def slim(code: CodeType) -> CodeType:
-    """With short tables of lines and one name, in the functions inside as well."""
-    inside = (slim(one) if isinstance(one, CodeType) else one for one in code.co_consts)
-    made = code.replace(co_linetable=lines(code), co_consts=tuple(inside), co_qualname=code.co_name)
+def slim(code: CodeType, kept: dict[bytes, object]) -> CodeType:
+    """With short tables of lines and one name, in the functions inside as well. kept: tables of the
+    module so far; marshal writes an object once, and its bytes tell 1 from True and 1.0."""
+
+    def once(table: Any) -> Any:
+        return kept.setdefault(marshal.dumps(table, 2), table)  # version 2: without references
+
+    inside = (slim(one, kept) if isinstance(one, CodeType) else one for one in code.co_consts)
+    made = code.replace(
+        co_linetable=once(lines(code)), co_consts=once(tuple(inside)), co_qualname=code.co_name
+    )
     if ranges(made) != ranges(code):
         raise ValueError(f"{code.co_filename}, {code.co_qualname}: this Python has other tables")
     return made
@@ -77,7 +86,7 @@ def compiled(source: bytes, shown: str) -> bytes:
     """The content of a .pyc."""
     optimize = 0 if "/diagnose/rules/" in shown else 2
     tree = bare(ast.parse(source, shown))
-    code = slim(compile(tree, shown, "exec", dont_inherit=True, optimize=optimize))
+    code = slim(compile(tree, shown, "exec", dont_inherit=True, optimize=optimize), {})
     head = importlib.util.MAGIC_NUMBER + UNCHECKED.to_bytes(4, "little")
     return head + importlib.util.source_hash(source) + marshal.dumps(code)
 

@@ -76,6 +76,14 @@ def test_a_rule_keeps_its_docstring() -> None:
     assert module(SOURCE, "/x/diagnose/rules/a/b.py")["__doc__"] == "A module."
 
 
+def test_equal_constants_of_functions_are_kept_once_and_1_is_not_true() -> None:
+    source = "\n".join(f"def f{n}(): return f(0, {c!r}, 'x')" for n, c in enumerate((1, True, 1)))
+    made = module(source)
+    first, other, third = (made[f"f{n}"].__code__.co_consts for n in range(3))
+    assert first is third and first == other
+    assert [type(one) for one in first[:3]] != [type(one) for one in other[:3]]
+
+
 @pytest.mark.parametrize("value", [0, 1, -1, 31, 32, -32, 63, 64, 5000, -5000])
 def test_a_number_is_read_as_written(value: int) -> None:
     made = slim.signed(value)
