@@ -107,8 +107,8 @@ faults: setup  ## a broker that dies, hangs, refuses, is full or far: what was t
 soak: setup  ## the whole daemon with TLS while very many messages pass, its memory on the way: MESSAGES=1000000
 	@MESSAGES=$(or $(MESSAGES),1000000) PYTHONPATH=tests:tests/e2e:tests/bench:tests/unit $(PY) tests/e2e/soak.py
 
-worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000): is anything false said?
-	@$(PY) tests/worlds/judge.py $(SEEDS)
+worlds: setup  ## play random phones, providers and ALGs on paper (SEEDS=0-2000 WIDE=wide): is anything false said?
+	@$(PY) tests/worlds/judge.py $(or $(SEEDS),0-500) $(WIDE)
 
 mutate: setup  ## change what pairs, compares and advises, one change at a time: does a test notice?
 	@$(PY) tests/mutation/campaign.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)

@@ -39,8 +39,10 @@ class Client:
     a response with another Via is not its own; strict_uri: nor is a request inside a call with
     another Request-URI than its Contact. challenges: it wants to know who asks. record: its
     Record-Route. once: it sends a request once; patience: s that it waits for a response. trying:
-    it sends 100; rings_with: the status that follows. sends_to: callers go there with a 302."""
+    it sends 100; rings_with: the status that follows. sends_to: callers go there with a 302. marks:
+    parameters of its Contact's URI."""
 
+    marks = ""
     strict_via = strict_uri = rport = True
     near = challenges = False
     record = ""
@@ -81,8 +83,8 @@ class Client:
     # ---- requests ----
 
     def made(self, method: str, call_id: str, tags: tuple[str, str], uri: Place, cseq: int,
-             more: tuple[str, ...] = (), far: str = "") -> Text:  # fmt: skip
-        """far: user part of the other end, where it is not that of all."""
+             more: tuple[str, ...] = (), far: str = "", offer: bool = False) -> Text:  # fmt: skip
+        """far: user part of the other end, where it is not that of all; offer: with SDP."""
         host, port = self.sent_by
         far = far or self.far
         there = f"<sip:{far}@example.net>" + (f";tag={tags[1]}" if tags[1] else "")
@@ -95,18 +97,18 @@ class Client:
             branch=f"z9hG4bK-{self.name}-{next(self._number)}", call_id=call_id, cseq=cseq,
             caller=f"<sip:{self.name}@example.net>;tag={tags[0]}", callee=there,
             rport=self.rport, contact="" if method in ("ACK", "BYE", "PRACK") else self._contact(),
-            body=sdp(self.contact[0]) if method == "INVITE" else b"", more=more,
+            body=sdp(self.contact[0]) if offer or method == "INVITE" else b"", more=more,
         ))  # fmt: skip
 
-    def inside(self, method: str, talk: Talk, cseq: int, *more: str) -> Text:
-        """A request of the dialog. more: further header lines."""
+    def inside(self, method: str, talk: Talk, cseq: int, *more: str, offer: bool = False) -> Text:
+        """A request of the dialog. more: further header lines; offer: with SDP."""
         tags = talk.tag, talk.far_tag
         return self.made(method, talk.call_id, tags, talk.uri, cseq, (*talk.more, *more),
-                         talk.far)  # fmt: skip
+                         talk.far, offer)  # fmt: skip
 
     def _contact(self) -> str:
         host, port = self.contact
-        return f"<sip:{self.name}@{host}:{port}>"
+        return f"<sip:{self.name}@{host}:{port}{self.marks}>"
 
     def ask(self, text: Text, to: Place, then: Callable[[Text], None],
             gone: Callable[[], None]) -> Asked:  # fmt: skip
@@ -226,8 +228,35 @@ class Client:
         early = talk.fork(talk.tag, tag)
         uri, to, early.route = self.reach(text, source)
         early.aim(uri, to)
-        asked = self.inside("PRACK", early, talk.cseq, f"RAck: {text['RSeq']} {text.cseq} INVITE")
-        self.ask(asked, to, lambda _: None, lambda: None)
+        plan = self.plan(talk)
+        asked = self.inside("PRACK", early, talk.cseq, f"RAck: {text['RSeq']} {text.cseq} INVITE",
+                            offer=plan.offers)  # fmt: skip
+
+        def proven(text: Text) -> None:
+            if plan.early and plan.early_near == talk.near and text.status == 200:
+                talk.cseq += 1
+                self._update(talk, early, talk.cseq)
+
+        self.ask(asked, to, proven, lambda: None)
+
+    def _update(self, talk: Talk, early: Talk, cseq: int) -> None:
+        """Before the call is answered (RFC 3311). A dialog unknown to the other end is over."""
+
+        def over(why: str) -> None:
+            if not talk.lives and not talk.ended:
+                talk.fault = talk.fault or why
+                self.forsake(talk)
+
+        def then(text: Text) -> None:
+            if text.status in (408, 481):
+                over(f"UPDATE refused with {text.status}")
+
+        self.ask(self.inside("UPDATE", early, cseq, offer=True), early.to, then,
+                 lambda: over("UPDATE unanswered"))  # fmt: skip
+
+    def forsake(self, talk: Talk) -> None:
+        """End a call that is not answered yet."""
+        self._cancel(talk)
 
     def _dialog(self, talk: Talk, asked: Text, text: Text) -> Talk:
         """The dialog of a 2xx: each tag of a callee makes one (section 13.2.2.4)."""
@@ -301,9 +330,13 @@ class Client:
 
         method = self.plan(talk).method
         name = method.replace("INV", "re-INV")
+        plan = self.plan(talk)
 
         def then(text: Text) -> None:
-            if text.status >= 300:
+            meant = text.status == plan.refuses
+            if meant and plan.retries:
+                self.clock.after(2.5 if text.status == 491 else 0, lambda: self._again(talk, *more))
+            elif text.status >= 300 and (plan.stubborn or not meant):
                 over(f"{name} refused with {text.status}")
 
         if method == "REFER":

@@ -7,7 +7,7 @@ from craft import LADDER_2XX, LADDER_INVITE, LADDER_REQUEST, answer, sdp
 
 from worlds.client import GIVE_UP, RINGS, WHO, Client
 from worlds.talk import Talk
-from worlds.text import Place, Text
+from worlds.text import Place, Text, plain
 
 NOT_MINE = 481
 PROVE = 'WWW-Authenticate: Digest realm="example.net", nonce="1"'
@@ -22,10 +22,13 @@ class Endpoint(Client):
     """The server half (UAS): what it does with the messages that come."""
 
     def heard(self, raw: bytes, source: Place, port: int) -> None:
-        if port != self.here[1]:
-            return  # nobody listens there
-        text = Text(raw)
-        if text.status:
+        if port != self.here[1] or not raw.strip():
+            return  # nobody listens there, or a keep-alive
+        text = Text(plain(raw))
+        if int(text["Content-Length"]) > len(text.body):  # RFC 3261 section 18.3
+            if not text.status and text.method != "ACK":
+                self.send(answer(400, text.raw, to_tag="cut"), self.way_back(text, source))
+        elif text.status:
             self._response(text, source)
         else:
             self._request(text, source)
@@ -54,7 +57,7 @@ class Endpoint(Client):
             else:
                 self._invited_again(talk, text, source, back)
         elif text.method == "CANCEL":
-            known = talk is not None and self.plan(talk).gives_up
+            known = talk is not None and (talk.waits or self.plan(talk).gives_up)
             self.send(answer(200 if known else NOT_MINE, text.raw), back)
             if talk is not None and talk.waits and talk.invite is not None:
                 self._decline(talk, talk.invite, back, 487)
@@ -68,15 +71,48 @@ class Endpoint(Client):
             self.send(answer(200 if known else NOT_MINE, text.raw), back)
         elif text.method == "PRACK":
             known = same and not foreign
-            self.send(answer(200 if known else NOT_MINE, text.raw), back)
+            media = sdp(self.contact[0]) if known and text.body else b""
+            self.send(answer(200 if known else NOT_MINE, text.raw, body=media), back)
             if talk is not None and known and not talk.proven:
                 talk.proven = True
+                if (plan := self.plan(talk)).early and plan.early_near == talk.near:
+                    talk.cseq += 1
+                    self._update(talk, talk, talk.cseq)
                 self._rings(talk, text, back)
         elif text.method in ("UPDATE", "OPTIONS", "INFO"):
-            known = (same and not foreign) or not text.tags[1]
-            more = self._contact() if text.method == "UPDATE" else ""
-            timed = self._timed(talk) if talk is not None and known and more else []
-            self.send(answer(200 if known else NOT_MINE, text.raw, contact=more, more=timed), back)
+            self._in_call(talk, text, back, same and not foreign)
+
+    def _in_call(self, talk: Talk | None, text: Text, back: Place, same: bool) -> None:
+        """UPDATE, OPTIONS and INFO. same: inside a dialog of its own."""
+        rung = talk is not None and text.tags[0] in talk.rung and text.tags[1] == talk.tag
+        known = same or rung or not text.tags[1]
+        refusal = self._refusal(talk, text) if talk is not None and known else None
+        if refusal is not None:
+            self.send(refusal, back)
+            return
+        more = self._contact() if text.method == "UPDATE" else ""
+        timed = self._timed(talk) if talk is not None and known and more else []
+        media = sdp(self.contact[0]) if known and text.body else b""
+        self.send(answer(200 if known else NOT_MINE, text.raw, contact=more, more=timed,
+                         body=media), back)  # fmt: skip
+
+    def _refusal(self, talk: Talk, text: Text) -> bytes | None:
+        """What a plan means to be refused, once where it is asked once more."""
+        plan = self.plan(talk)
+        if not plan.refuses or text.method not in ("INVITE", "UPDATE"):
+            return None
+        talk.refused += 1
+        if plan.retries and talk.refused > 1:
+            return None
+        more = {422: ["Min-SE: 90"], 405: ["Allow: INVITE, ACK, BYE, CANCEL"]}
+        return answer(plan.refuses, text.raw, more=more.get(plan.refuses, ()))
+
+    def forsake(self, talk: Talk) -> None:
+        if talk.invite is None:
+            super().forsake(talk)
+        elif talk.waits:
+            invite = talk.invite
+            self._decline(talk, invite, self.way_back(invite, talk.source), 500)
 
     def talk(self, text: Text) -> Talk | None:
         """The dialog of a request, or that of its INVITE."""
@@ -95,7 +131,7 @@ class Endpoint(Client):
     def _invited(self, text: Text, source: Place, back: Place) -> None:
         talk = self.talks[text.call_id] = Talk(text.call_id, f"{self.name}-{text.call_id[:6]}")
         talk.far_tag, talk.asked, talk.invite = text.tags[0], text.cseq, text
-        talk.far = text.caller
+        talk.far, talk.source = text.caller, source
         uri, to, talk.route = self.reach(text, source)
         talk.aim(uri, to)
         plan = self.plan(talk)
@@ -106,9 +142,10 @@ class Endpoint(Client):
         talk.waits = True
         if self.trying:
             self.send(answer(100, text.raw), back)
-        media = sdp(self.contact[0]) if self.rings_with == 183 else b""
+        media = sdp(self.contact[0]) if self.rings_with == 183 or plan.offers else b""
         proof = ["Require: 100rel", "RSeq: 1"] if plan.reliable else []
-        talk.answer = answer(self.rings_with, text.raw, to_tag=talk.tag, contact=self._contact(),
+        status = 183 if plan.offers else self.rings_with
+        talk.answer = answer(status, text.raw, to_tag=talk.tag, contact=self._contact(),
                              more=[*self._recorded(), *proof], body=media)  # fmt: skip
         if plan.reliable:
             self._ring_reliably(talk, text, back)
@@ -167,15 +204,20 @@ class Endpoint(Client):
 
     def _invited_again(self, talk: Talk, text: Text, source: Place, back: Place) -> None:
         uri, to, _ = self.reach(text, source)
-        talk.aim(uri, talk.to if talk.route else to)
         talk.asked = text.cseq
+        refusal = self._refusal(talk, text)
+        if refusal is not None:
+            self._repeat(talk, text, back, refusal, LADDER_REQUEST)
+            return
+        talk.aim(uri, talk.to if talk.route else to)
         self._take(talk, text, back)
 
     def _take(self, talk: Talk, text: Text, back: Place) -> None:
         """Answer with a 2xx, until its ACK comes (section 13.3.1.4)."""
         talk.waits = False
+        told = self.plan(talk).offers and not talk.lives  # in the reliable 183
         raw = answer(200, text.raw, to_tag=talk.tag, contact=self._contact(),
-                     body=sdp(self.contact[0]),
+                     body=b"" if told else sdp(self.contact[0]),
                      more=[*self._recorded(), *self._timed(talk)])  # fmt: skip
         self._repeat(talk, text, back, raw, LADDER_2XX)
 

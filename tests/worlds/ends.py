@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from craft import answer
 
@@ -11,11 +12,13 @@ from worlds.events import Notifier
 from worlds.proxy import OWN, Proxy
 from worlds.router import Clock, Nat, Router
 from worlds.talk import Plan
-from worlds.text import Place, Text
+from worlds.text import Place, Text, plain
 
 
 class Phone(Notifier):
-    """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider."""
+    """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider. wire: what
+    its messages go over; beside: another account of the same port. expires: s that it registers
+    for; obeys: it does so again where that is too short (423)."""
 
     near = True
 
@@ -29,10 +32,28 @@ class Phone(Notifier):
         self.proxy = True
         self.registered = False
         self.trunk = False  # it never registers
+        self.beside: Phone | None = None
+        self.expires, self.obeys = 600, True
+        self.wire: Callable[[bytes, Place], None] | None = None
         router.listen(here[0], self.heard)
 
     def send(self, raw: bytes, to: Place) -> None:
-        self.router.send(raw, self.here, to)
+        if self.wire is not None:
+            self.wire(raw, to)
+        else:
+            self.router.send(raw, self.here, to)
+
+    def heard(self, raw: bytes, source: Place, port: int) -> None:
+        if self.beside is None or self._is_for_me(raw):
+            super().heard(raw, source, port)
+
+    def _is_for_me(self, raw: bytes) -> bool:
+        """And not for the other account."""
+        text = Text(plain(raw))
+        return text.status > 0 or text.call_id in self.talks or (
+            self.beside is not None and text.call_id not in self.beside.talks
+            and text.user != self.beside.name
+        )  # fmt: skip
 
     @property
     def contact(self) -> Place:
@@ -66,10 +87,13 @@ class Phone(Notifier):
             self.ask(ping, self.provider, lambda text: None, lambda: None)
             return
         asked = self.made("REGISTER", f"reg-{self.name}", ("r", ""), self.provider, number,
-                          ("Expires: 600",))  # fmt: skip
+                          (f"Expires: {self.expires}",))  # fmt: skip
 
         def then(text: Text) -> None:
             self.registered = text.status == 200
+            if text.status == 423 and self.obeys:
+                self.expires = int(text["Min-Expires"])
+                self.register(number + 1)
 
         def gone() -> None:
             self.registered = False
@@ -85,9 +109,10 @@ class Provider(Notifier):
     (writes that into the Request-URI too), public (as rewrite where the Contact is private),
     contact (goes by the Contact). follows: it answers to where packets come from, always. behind:
     the Contact of its calls, where it is not its own address. reaches_all: no address is private
-    to it."""
+    to it. least: s that a registration has to be for; down: it is dead."""
 
-    reaches_all = False
+    reaches_all = down = False
+    least = 0
 
     def __init__(self, clock: Clock, router: Router, here: Place, plans: dict[str, Plan]) -> None:
         super().__init__(clock, "far", "", here, plans)
@@ -100,7 +125,12 @@ class Provider(Notifier):
         self.proxy = Proxy(here, self.bound, self.send)
 
     def send(self, raw: bytes, to: Place) -> None:
-        self.router.receive(raw, self.here, to)
+        if not self.down:
+            self.router.receive(raw, self.here, to)
+
+    def heard(self, raw: bytes, source: Place, port: int) -> None:
+        if not self.down:
+            super().heard(raw, source, port)
 
     @property
     def contact(self) -> Place:
@@ -116,11 +146,14 @@ class Provider(Notifier):
     def reach(self, text: Text, source: Place) -> tuple[Place, Place, str]:
         contact = text.contact
         private = contact[0].startswith(PRIVATE) and not self.reaches_all
-        if self.handles == "alias":
-            return contact, source, ""
+        route = text["Record-Route"]
+        if text.route[0] in ("", self.here[0]):
+            route = ""  # none but its own
+        if self.handles == "alias" or (self.handles == "rewrite" and route):
+            return contact, source, route
         if self.handles == "rewrite" or (self.handles == "public" and private):
-            return source, source, ""
-        return contact, contact, ""
+            return source, source, route
+        return contact, text.route if route else contact, route
 
     def _response(self, text: Text, source: Place) -> None:
         if text.branch.startswith(OWN):
@@ -138,8 +171,15 @@ class Provider(Notifier):
         if text.method != "REGISTER" or self._unproven(text):
             super()._request(text, source)
             return
+        granted = int(text["Expires"])
+        if granted < self.least:
+            self.send(answer(423, text.raw, to_tag="p", more=[f"Min-Expires: {self.least}"]),
+                      self.way_back(text, source))  # fmt: skip
+            return
         self.bound[text["From"]] = self.reach(text, source)[:2]
+        if ";ob" in text["Contact"]:  # RFC 5626: by the flow, whatever it says
+            self.bound[text["From"]] = text.contact, source
         raw = text.raw.decode()
         shown = re.search(r"Contact: ([^\r]+)", raw)
         self.send(answer(200, text.raw, to_tag="p", contact=shown[1] if shown else "",
-                         more=["Expires: 600"]), self.way_back(text, source))  # fmt: skip
+                         more=[f"Expires: {granted}"]), self.way_back(text, source))  # fmt: skip

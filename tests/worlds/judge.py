@@ -2,7 +2,7 @@
 """What is said of a world against how its calls ended with the ALG, and without it.
 
 `make worlds` plays many (SEEDS=FIRST-LAST) and prints what is false, and how often an ALG that does
-harm is named.
+harm is named. WIDE=NAME plays the worlds of one dimension instead (wide.py), wide draws one.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Files = tuple[list[Packet], list[Packet]]
 class Played:
     """One seed: both worlds, what is said of each, and the advice with the ALG."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, wide: str = "") -> None:
         self.folder, self.rng = folder, random.Random(f"{seed} files")
-        self.alg, self.plain = World(seed, True), World(seed, False)
-        self.calm = World(seed, False, calm=True)
+        self.alg, self.plain = World(seed, True, wide=wide), World(seed, False, wide=wide)
+        self.calm = World(seed, False, calm=True, wide=wide)
         self.said, self.said_plain = (self._said(whole(one)) for one in (self.alg, self.plain))
         self.advice = {a["action"]: a["state"] for a in self.said["advice"]}
 
@@ -52,6 +52,8 @@ class Played:
         if self.advice.get(KEEP) == "recommended" and self.hurt_by_alg:
             wrong.append("keep is recommended, and calls die by the ALG alone")
         wrong += self._innocent(self.said_plain)
+        if self.alg.wide:
+            wrong += self._unnamed() + self._without_harm()
         for world, said in ((self.alg, self.said), (self.plain, self.said_plain)):
             state = said["verdict"]["state"]
             if state == "fine" and not world.fine:
@@ -60,6 +62,25 @@ class Played:
                 wrong.append("harm where nothing died")
             wrong += _lived(world, said) + _died(world, said) + self._ends(said)
         return wrong
+
+    def _unnamed(self) -> list[str]:
+        """Calls that died by the ALG alone, and neither router nor ALG is named beside them."""
+        alg = self.alg
+        if alg.expires or alg.loses or self.said["verdict"]["state"] == "cannot-tell":
+            return []
+        plain = self.plain.calls
+        blamed = [found for found in self.said["findings"] if found["harm"] != "none"
+                  and (found["where"] in ("router", "unknown") or found["cause"] == "alg")]  # fmt: skip
+        told = {found["call_id"][:4] for found in blamed}
+        return [f"the ALG is not named for call {name}: {ended.faults}"
+                for name, ended in alg.calls.items()
+                if ended.died and name in plain and plain[name].lived
+                and not (told & {name[:4], ""})]  # fmt: skip
+
+    def _without_harm(self) -> list[str]:
+        if self.alg.fine and self.alg.all_shown and DISABLE in self.advice:
+            return [f"disable is {self.advice[DISABLE]} where nothing died"]
+        return []
 
     def _as_bad_without(self) -> bool:
         """Nothing that died with the ALG ends otherwise without it."""
@@ -81,7 +102,8 @@ class Played:
         for found in said["findings"]:
             if found["cause"] == "alg":
                 wrong.append(f"an ALG is blamed where none is: {found['rule']}")
-            if found["where"] == "router" and not self.plain.expires and found["harm"] in HURTS:
+            excused = self.plain.expires or self.plain.leaks
+            if found["where"] == "router" and not excused and found["harm"] in HURTS:
                 wrong.append(f"the router is blamed that does nothing: {found['rule']}")
         return wrong
 
@@ -99,7 +121,10 @@ class Played:
         """As false, of captures that do not hold all: one side, some of the packets, some time."""
         wrong = []
         for world, name in ((self.alg, "alg"), (self.plain, "plain")):
-            for part, files in parts(world, self.rng).items():
+            every = parts(world, self.rng)
+            if world.wide:
+                every |= cuts(world, self.rng)
+            for part, files in every.items():
                 said = self._said(files)
                 told = _lived(world, said) + self._ends(said)
                 if world is self.plain:
@@ -156,6 +181,30 @@ def parts(world: World, rng: random.Random) -> dict[str, Files]:
     }  # fmt: skip
 
 
+def cuts(world: World, rng: random.Random) -> dict[str, Files]:
+    """Captures with one side, or both, begun late, ended early, or without some seconds."""
+    lan, wan = (sorted(packets, key=_at) for packets in whole(world))
+    first, length = lan[0][0], lan[-1][0] - lan[0][0]
+    at = first + length * rng.random()
+    gap = at + rng.choice([0.05, 2, 40]) * 1e9
+
+    def late(packets: list[Packet]) -> list[Packet]:
+        return [packet for packet in packets if packet[0] >= at] or packets
+
+    def early(packets: list[Packet]) -> list[Packet]:
+        return [packet for packet in packets if packet[0] <= at] or packets
+
+    def torn(packets: list[Packet]) -> list[Packet]:
+        return [packet for packet in packets if not at <= packet[0] <= gap] or packets
+
+    return {
+        "lan late": (late(lan), wan), "wan late": (lan, late(wan)), "late": (late(lan), late(wan)),
+        "lan ended": (early(lan), wan), "wan ended": (lan, early(wan)),
+        "ended": (early(lan), early(wan)), "lan torn": (torn(lan), wan),
+        "wan torn": (lan, torn(wan)), "torn": (torn(lan), torn(wan)),
+    }  # fmt: skip
+
+
 def _lived(world: World, said: Any) -> list[str]:
     """Harm told of calls that lived."""
     lived = {name[:4] for name, ended in world.calls.items() if ended.lived}
@@ -199,10 +248,11 @@ def _at(packet: Packet) -> int:
 
 def main(show: Callable[[str], None] = print) -> int:
     first, _, last = (sys.argv[1] if len(sys.argv) > 1 else "0-500").partition("-")
+    wide = sys.argv[2] if len(sys.argv) > 2 else ""
     count: Counter[str] = Counter()
     with TemporaryDirectory() as folder:
         for seed in range(int(first), int(last)):
-            played = Played(seed, Path(folder))
+            played = Played(seed, Path(folder), wide)
             count["worlds"] += 1
             if played.hurt_by_alg:
                 count["hurt by the ALG"] += 1
@@ -211,7 +261,7 @@ def main(show: Callable[[str], None] = print) -> int:
                 count["false"] += 1
                 world = played.alg
                 drawn = f"{', '.join(world.algs)}; {world.provider.handles}"
-                show(f"{seed}: {wrong} ({drawn}; {world.turn}; {world.kind})")
+                show(f"{seed}: {wrong} ({drawn}; {world.turn or world.wide}; {world.kind})")
     for what, number in sorted(count.items()):
         show(f"{number:6} {what}")
     return 1 if count["false"] else 0

@@ -15,6 +15,8 @@ from worlds.text import Place
 WAN, OUTER = "198.51.100.2", "198.51.100.200"
 LAG = 0.01  # seconds from the router to the far end
 Rewriter = Callable[[bytes], bytes | None]  # None: the message is swallowed
+# Where a message gets lost: before and behind the tap of each side, and between both.
+PATHS = ("lan in", "lan out", "wan in", "wan out", "inside")
 
 
 class Clock:
@@ -44,6 +46,7 @@ class Nat:
         self.outs: Rewriter = bytes
         self.ins: Rewriter = bytes
         self.forced = 0
+        self.lasts = 0.0  # s, where it is not that of the router
         self.used = 0.0  # when a packet went out last
         self.remap: Callable[[], None] = lambda: None  # the ALG learns of another port
 
@@ -54,7 +57,8 @@ class Router:
     loss: what draws the packets that get lost on the wires, and the part of them. cone: everybody
     may send to a mapping; hairpins: phones may reach each other from outside; moves: what draws the
     port of a mapping that has expired; outer: NAT and ALG of another router in front, by the
-    outside of this one."""
+    outside of this one. drops: which message gets lost where (ways: of PATHS); shows_switch: the
+    LAN tap shows what phones send each other."""
 
     lasts = 1e9
     hairpins = False
@@ -62,6 +66,8 @@ class Router:
     cone = False
     moves: random.Random | None = None
     loss: tuple[random.Random, float] | None = None
+    drops: Callable[[str, bytes], bool] | None = None
+    shows_switch = False
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -103,18 +109,20 @@ class Router:
     def send(self, raw: bytes, source: Place, target: Place) -> None:
         """A phone sends."""
         now, ident, nat = self.clock.now, next(self._ident) & 0xFFFF, self._nats[source]
-        if self._lost():
-            return
         if target[0].startswith("192.168."):
-            self._tell(target, raw, source, FORWARD)  # the switch: no tap shows it
+            if not self._lost("switch", raw):
+                self.switch(raw, source, target)
+            return
+        if self._lost("lan in", raw):
             return
         self.lan.append((_ns(now), frame(raw, *source, *target, 64, ident)))
-        if self.moves is not None and nat.used and now - nat.used > self.lasts:
+        lasts = nat.lasts or self.lasts
+        if self.moves is not None and nat.used and now - nat.used > lasts:
             nat.outside = nat.outside[0], self.moves.randrange(20000, 60000)
             nat.remap()
         nat.used = now
-        left = nat.outs(raw)
-        if left is None:
+        left = nat.outs(raw) if raw.strip() else raw
+        if left is None or self._lost("inside", raw):
             return
         if target[0] == self.address:
             self._turn_round(left, nat.outside, target, ident)
@@ -124,8 +132,15 @@ class Router:
         source, beyond = nat.outside, self.outer.get(nat.outside)
         if beyond is not None:
             source, left = beyond.outside, beyond.outs(left)
-        if left is not None and source[0] != self.gone and not self._lost():
+        if left is not None and source[0] != self.gone and not self._lost("wan out", raw):
             self._tell(target, left, source, LAG)
+
+    def switch(self, raw: bytes, source: Place, target: Place) -> None:
+        """From host to host of the LAN: the tap of the router does not see it on most."""
+        if self.shows_switch:
+            ident = next(self._ident) & 0xFFFF
+            self.lan.append((_ns(self.clock.now), frame(raw, *source, *target, 64, ident)))
+        self._tell(target, raw, source, FORWARD)
 
     def _turn_round(self, raw: bytes, source: Place, target: Place, ident: int) -> None:
         """To the outside of a mapping of this router (a hairpin): the LAN tap shows it twice."""
@@ -154,7 +169,7 @@ class Router:
             self.unseen.append(raw)  # to an address that nobody can reach from there
             return
         now, ident = self.clock.now, next(self._ident) & 0xFFFF
-        if self._lost():
+        if self._lost("wan in", raw):
             return
         self.wan.append((_ns(now + LAG), frame(raw, *source, *target, 60, ident)))
         nat, used = self._open.get((target, source), (None, 0.0))
@@ -163,18 +178,22 @@ class Router:
             nat, used = max(every, key=lambda entry: entry[1], default=(None, 0.0))
         if target in self._forwards:
             nat, used = self._forwards[target], now
-        if nat is None or now - used > self.lasts:
+        if nat is None or now - used > (nat.lasts or self.lasts):
             return
         self._open[target, source] = nat, now
         left = nat.ins(raw)
-        if left is None:
+        if left is None or self._lost("inside", raw):
             return
         to = nat.phone[0], nat.forced or nat.phone[1]
         self.lan.append((_ns(now + LAG + FORWARD), frame(left, *source, *to, 59, ident)))
-        if not self._lost():
+        if not self._lost("lan out", raw):
             self._tell(to, left, source, LAG + 2 * FORWARD)
 
-    def _lost(self) -> bool:
+    def _lost(self, way: str, raw: bytes) -> bool:
+        if self.drops is not None and self.drops(way, raw):
+            return True
+        if way == "inside":
+            return False
         return self.loss is not None and self.loss[0].random() < self.loss[1]
 
 

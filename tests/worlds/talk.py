@@ -13,11 +13,15 @@ class Plan:
     method: in place of INVITE. timer: s of the session timer (RFC 4028), 0 = none; timer_near: the
     phone refreshes; forgets: the refresher does not. forks: another callee rings too; late: and
     answers after the first. reliable: it rings reliably (RFC 3262). house: it is for another phone
-    of the house; near is its caller then."""
+    of the house; near is its caller then. early: an UPDATE before the answer, early_near: of the
+    phone; offers: the ringing answers, and its PRACK offers anew (RFC 3262 section 5). refuses:
+    status of requests to change the call, 0 = none; retries: they are asked once more, and taken;
+    stubborn: who is refused hangs up."""
 
     busy = gives_up = again_near = timer_near = forgets = forks = late = reliable = False
-    house = False
+    house = early = early_near = offers = retries = stubborn = False
     again = timer = 0.0
+    refuses = 0
     method = "INVITE"
 
     def __init__(self, near: bool, after: float) -> None:
@@ -30,13 +34,12 @@ class Talk:
     or before it began, as its plan says; fault: what went wrong instead. waits: this end rings;
     proven: its ringing was acknowledged (PRACK). forks: the further dialogs of a forked INVITE, by
     tag of the callee; spare: it is one. far: user part of the other end; leaves: it hangs up. near:
-    see Plan.
-    refreshed: when the session was agreed last, s."""
+    see Plan. refreshed: when the session was agreed last, s; source: where its INVITE came from."""
 
     def __init__(self, call_id: str, tag: str) -> None:
         self.call_id, self.tag = call_id, tag
         self.far_tag = self.route = self.far = ""
-        self.uri = self.to = ("", 0)
+        self.uri = self.to = self.source = ("", 0)
         self.cseq = 1
         self.lives = self.ended = self.waits = self.proven = self.spare = self.leaves = False
         self.near = True
@@ -44,6 +47,7 @@ class Talk:
         self.forks: dict[str, Talk] = {}
         self.rung: set[str] = set()  # tags of the callees whose ringing was acknowledged
         self.fault = ""
+        self.refused = 0  # requests, on purpose
         self.asked = 0  # CSeq of the last INVITE that came
         self.answer = b""  # to that
         self.invite: Text | None = None  # the first that came

@@ -14,6 +14,22 @@ _SENT_BY = re.compile(r"SIP/2\.0/UDP ([^:;\s]+)(?::(\d+))?")
 KEPT = ("Expires", "Route", "Supported", "Session-Expires", "Event")
 
 
+_COMPACT = {"v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "k": "Supported",
+            "l": "Content-Length", "c": "Content-Type", "o": "Event", "x": "Session-Expires",
+            "r": "Refer-To"}  # fmt: skip
+
+
+def plain(raw: bytes) -> bytes:
+    """Without folded lines and compact names (RFC 3261 section 7.3)."""
+    head, end, body = raw.partition(b"\r\n\r\n")
+    lines = re.sub(rb"\r\n[ \t]+", b" ", head).decode().split("\r\n")
+    for number, line in enumerate(lines):
+        name, colon, value = line.partition(":")
+        if colon and name in _COMPACT:
+            lines[number] = f"{_COMPACT[name]}:{value}"
+    return "\r\n".join(lines).encode() + end + body
+
+
 class Text:
     """raw: the message. method: of a request, or in CSeq of a response; status: 0 of a request."""
 

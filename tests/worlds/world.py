@@ -13,6 +13,7 @@ from worlds.router import WAN, Clock, Nat, Router
 from worlds.talk import Plan, Talk
 from worlds.text import Place, Text
 from worlds.turns import TURNS
+from worlds.wide import DIMENSIONS
 
 UNNOTICED = {"", "BYE unanswered", "fork"}
 BEHIND = "203.0.113.77"
@@ -24,10 +25,12 @@ class World:
     mappings go; loses: packets get lost, on the wire; calm: neither, and the rest is the same.
     turn: its name; caller: the host that calls; refresh: the method inside calls. kind: of the
     calls, "" where they are plain; shape: what it makes of a plan; longer: s that calls may take
-    more.
+    more. wide: its dimension, "" of those before there were any. helps: s that a mapping lives
+    where the ALG is on, 0 = no longer; leaks: the router itself loses packets; vendors: what the
+    ALG does, in place of ALGS.
     """
 
-    def __init__(self, seed: int, with_alg: bool, calm: bool = False) -> None:
+    def __init__(self, seed: int, with_alg: bool, calm: bool = False, wide: str = "") -> None:
         rng = random.Random(seed)
         self.clock = Clock()
         self.router = Router(self.clock)
@@ -47,29 +50,37 @@ class World:
         self.expires = self.loses = False
         self._draw_habits(habits)
         self.refresh = "INVITE"
-        self.watches = self.tcp = self.six = False
+        self.watches = self.tcp = self.six = self.leaks = False
         self.caller = self.provider
-        self._take_turn(random.Random(f"{seed} turn"))
         self.shape: Callable[[Plan], None] = lambda plan: None
-        self.longer = 0.0
-        self._draw_kind(random.Random(f"{seed} kind"))
+        self.longer = self.helps = 0.0
+        self.vendors: list[Callable[[Nat, random.Random], None]] = []
+        self.with_alg, self.turn, self.kind, self.wide = with_alg, "", "", wide
+        if wide:
+            self._widen(random.Random(f"{seed} {wide}"))
+        else:
+            self._take_turn(random.Random(f"{seed} turn"))
+            self._draw_kind(random.Random(f"{seed} kind"))
         for phone in self.phones:
             self._draw_alg(rng, phone, with_alg)
         if calm:
-            self.router.lasts, self.router.loss = 1e9, None
+            self.router.lasts, self.router.loss, self.router.drops = 1e9, None, None
         for phone in self.phones:
             self._play(rng, habits, phone)
         self.clock.run(500 + 3 * self.longer)
 
+    def _widen(self, rng: random.Random) -> None:
+        self.expires = self.loses = False
+        self.router.lasts, self.router.loss = 1e9, None
+        DIMENSIONS[self.wide](self, rng)
+
     def _take_turn(self, rng: random.Random) -> None:
-        self.turn = ""
         if rng.random() < 0.6:
             turn = rng.choice(TURNS)
             self.turn = turn.__name__
             turn(self, rng)
 
     def _draw_kind(self, rng: random.Random) -> None:
-        self.kind = ""
         if rng.random() < 0.5:
             kind = rng.choice(KINDS)
             self.kind = kind.__name__
@@ -119,7 +130,14 @@ class World:
         spared = phone.name == "two" and rng.random() < 0.5
         one = rng.random()
         nat = phone.nat
-        if one < 0.4:
+        same = next((i for i, p in enumerate(self.phones) if p.nat is nat), 0)
+        if self.phones[same] is not phone:
+            self.algs.append(self.algs[same])  # one flow of two phones
+            return
+        if self.vendors:
+            vendor = rng.choice(self.vendors)
+            name, draw = vendor.__name__, lambda: vendor(nat, rng)
+        elif one < 0.4:
             name, draw = "linux", lambda: linux(nat)
         else:
             kind = rng.choice(ALGS)
@@ -131,6 +149,8 @@ class World:
             name = ""
         elif name == "linux":
             nat.remap = lambda: linux(nat)
+        if name:
+            nat.lasts = self.helps
         self.algs.append(name)
 
     def _play(self, rng: random.Random, habits: random.Random, phone: Phone) -> None:
@@ -186,7 +206,7 @@ class World:
         """By Call-ID, how those ended of which a tap shows all that matters."""
         found = {}
         for phone, call_id in self.begun:
-            here, there = phone.talks.get(call_id), self._elsewhere(phone, call_id)
+            here, there = self._at(phone, call_id), self._elsewhere(phone, call_id)
             if here is None and there is None:
                 continue  # nobody knew where the phone is
             sent = [Text(raw) for raw in self.router.unseen]
@@ -195,6 +215,11 @@ class World:
                 continue  # neither tap shows it, or only that it goes on
             found[call_id] = Ended(here, there)
         return found
+
+    def _at(self, phone: Phone, call_id: str) -> Talk | None:
+        """At the phone. A PBX gives its calls other Call-IDs."""
+        same = (talk for name, talk in phone.talks.items() if name[:4] == call_id[:4])
+        return phone.talks.get(call_id) or next(same, None)
 
     def _elsewhere(self, phone: Phone, call_id: str) -> Talk | None:
         """At the other end. The router may have given it another Call-ID."""
