@@ -35,6 +35,11 @@ def answer_misdelivered(call: Call) -> bool:
     answer = call.misdelivered.get("2xx INVITE")
     if answer is not None and answer.lan is not None:
         return True
+    # Its sender chose another port of this router, as Via says without rport: the port of another
+    # phone, or of another account of this one.
+    sent, asked = out.answer, out.request
+    if sent is not None and asked is not None and sent.destination != asked.source:
+        return False
     went, came = d.answer.destination, d.request.source
     return went[:16] == came[:16] and went != came
 

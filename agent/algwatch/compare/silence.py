@@ -9,8 +9,8 @@ before a call is lost. compare/crossing.py holds the times of the NAT.
 from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
-from algwatch.base.packet import LAN
-from algwatch.base.sighting import AT, Sighting
+from algwatch.base.packet import LAN, WAN
+from algwatch.base.sighting import AT, TTL, Sighting
 from algwatch.base.table import Table
 from algwatch.compare.binding import Binding
 from algwatch.compare.call import Call
@@ -24,6 +24,7 @@ from algwatch.compare.registered import Registered
 from algwatch.sip.timers import SECOND
 
 UDP = 17
+FIRST_TTLS = (64, 128, 255)  # of hosts
 EVERY = 15 * SECOND  # between two searches for silent phones
 
 
@@ -145,10 +146,24 @@ def undelivered(call: Call, captured: Captured) -> Crossing | None:
         return None
     if captured.apart or captured.lossy(call):
         return None
-    if call.sides[LAN] is not None or not call.inbound:
+    if call.sides[LAN] is not None or not call.inbound or _is_answered(call, crossing.wan):
         return None
     over = any(s.timed_out or s.cancelled_at or s.rejected for s in call.seen)
     return crossing if over else None
+
+
+def _is_answered(call: Call, invite: Sighting) -> bool:
+    """Its response left the WAN side with the TTL of a packet that this router has forwarded: a
+    phone got the INVITE, and the LAN capture has a gap. A response of the router itself has a first
+    TTL."""
+    s = call.sides[WAN]
+    if s is None:
+        return False
+    rung = s.invite.response if s.invite is not None else None
+    return any(
+        one is not None and one.source == invite.destination and one.row[TTL] + 1 in FIRST_TTLS
+        for one in (s.response, rung)
+    )
 
 
 def too_late(crossing: Crossing, lines: Lines, mappings: Mappings) -> tuple[Line | None, int]:

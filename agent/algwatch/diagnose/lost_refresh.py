@@ -169,6 +169,8 @@ def _stopped(call: Call, near: SessionTimer, inside: bool, known: Known) -> Read
     """The refresh was seen on the side it came from, and not on the other."""
     if "INVITE" not in call.unpaired and "UPDATE" not in call.unpaired:
         return _unplaced(near)
+    if near.refused:
+        return _unplaced(near)  # it was answered, so the other side's capture lacks it
     if inside:
         kept = misrouted.over_tcp(near.tried) if near.tried is not None else None
         return kept or Reading("router", cause.ROUTER, "the phone's refresh never left the router")

@@ -50,6 +50,8 @@ def _contacts(call: Call) -> tuple[Address, Address] | None:
     """The Contact of the far end as the phone got it, and as the far end wrote it; None unless the
     router has changed it."""
     crossing = call.changed.get("INVITE" if call.inbound else "2xx INVITE")
+    if crossing is None and not call.inbound:
+        crossing = call.changed.get("1xx INVITE")  # requests before the answer go there
     if crossing is None or crossing.lan is None or crossing.wan is None or crossing.outbound:
         return None
     told = remote_target(parsed(crossing.lan.payload))

@@ -151,6 +151,19 @@ def _() -> House:
     return call.house
 
 
+@case("dlg007-near-miss-refused-in-a-gap", [("DLG007", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The WAN capture lacks the phone's UPDATE and has the 481 to it: the router has let it out."""
+    call = Timed(House(), "uac")
+    before = len(call.house.wan)
+    asked = call.refresh(903)
+    del call.house.wan[before:]
+    call.refused(903.1, asked, 481)
+    call.bye(903.5)
+    return call.house
+
+
 @case("dlg007-router-changes-the-timer", [("DLG007", "router", "observed")], [*DLG],
       {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
 def _() -> House:

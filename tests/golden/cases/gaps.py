@@ -16,6 +16,7 @@ from craft import (
     outgoing_call,
     register,
     request,
+    sdp,
 )
 
 from cases.case import ALG, DLG, case
@@ -190,6 +191,30 @@ def _() -> House:
         call.invite(20 + after)
     for after in (0, *LADDER_2XX):
         house.into(20.03 + after, answer(404, call.seen, to_tag="none"))
+    house.lan += other.lan
+    house.wan += other.wan
+    register(house, 90, n=2)
+    return house
+
+
+@case("dlg001-answered-to-another-account",
+      [("DLG001", "phone", "observed")], [*ALG, "DLG002"], outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """Two accounts on two ports of one adapter. The second one asks for no rport, and its 2xx goes
+    to the port in its Via, which the NAT has given to the first: the router does what it has to."""
+    house, other = House(port=30000), House(port=5060, wan_port=40077)
+    register(house, 0)
+    call = Outgoing(other, "two@phone", rport=False)
+    call.invite(20)
+    seen = call.seen
+    for after in (0, *LADDER_2XX):
+        house.into(22 + after, answer(200, seen, to_tag="far", contact=call.far_contact,
+                                      body=sdp(house.provider, 20000)))  # fmt: skip
+    bye = request("BYE", f"sip:100@{other.public}", via=f"{house.provider}:5060",
+                  branch="z9hG4bKlast", call_id="two@phone", cseq=1,
+                  caller="<sip:300@example.net>;tag=far",
+                  callee="<sip:100@example.net>;tag=p-two-phone")  # fmt: skip
+    other.out(54.3, answer(481, other.into(54.2, bye)))
     house.lan += other.lan
     house.wan += other.wan
     register(house, 90, n=2)

@@ -260,6 +260,28 @@ def _() -> House:
     return _unpracked(Reliable(house, "bare@phone"))
 
 
+@case("txn003-prack-to-a-rewritten-contact",
+      [("TXN003", "router", "observed"), ("ALG001", "router", "latent")],
+      [*DLG, "DLG013"], outcomes=["rejected"])  # fmt: skip
+def _() -> House:
+    """The router writes another address into the Contact of each 183, and the PRACK goes there: the
+    far end never gets it."""
+    house = House()
+    house.in_alg = lambda message: message.replace(b"@203.0.113.5:5060>", b"@10.9.9.9:5060>")
+    register(house, 0)
+    call = Reliable(house, "astray@phone")
+    call.invite(1)
+    for after in (0, *LADDER_1XX):
+        call.progress(1.3 + after)
+    call.far_contact = "<sip:300@10.9.9.9:5060>"
+    for after in (0, *LADDER_2XX):
+        call.prack(1.32 + after, dst="10.9.9.9")
+    call.respond(33.3, 504)
+    call.nak(33.32)
+    register(house, 50, n=9)
+    return house
+
+
 def _reliable(house: House) -> Reliable:
     register(house, 0)
     call = Reliable(house, "early@phone")

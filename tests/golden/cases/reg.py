@@ -152,6 +152,21 @@ def _() -> House:
     return house
 
 
+@case("reg006-near-miss-gap-in-the-lan-capture", must_not=["REG006", "REG005", *DLG, *ALG],
+      outcomes=["rejected"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The LAN capture lacks some seconds. The phone is busy, and its 486 leaves the router with the
+    TTL of a packet that was forwarded: so the phone got the INVITE."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "busy@provider")
+    call.invite(70, lan=False)
+    busy = answer(486, call.delivered, to_tag="busy")
+    house.out(70.1, busy, lan=False)
+    register(house, 110, n=9)
+    return house
+
+
 def _challenged_once() -> House:
     """A phone is challenged, and nothing comes after it."""
     house = House()

@@ -346,6 +346,8 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
             )
             what = f"{reading.what}, so the router gave it to {went.dst}, which did not call"
             return Reading(reading.where, reading.cause, what)
+        if (sent := misrouted.answer_sent_elsewhere(call)) is not None:
+            return sent  # to another port of the phone: that of another account, perhaps
         if lan.answer is not None:
             ends, never = lan.answer.packed_ends, READINGS[lost.NOT_SENT].what
             return moved.registered_since(ends[16:32], ends[47], lan.answer, known, never)
