@@ -14,6 +14,7 @@ from worlds.text import Place, Text
 
 GIVE_UP = 32.0  # Timers B, F, H and the wait for the ACK of a 2xx
 RINGS = 2.0
+CROSSED = "unheard at the end"  # a request that nobody misses, as the call went its way
 WHO = "Authorization: Digest username=me"
 
 
@@ -243,7 +244,9 @@ class Client:
         """Before the call is answered (RFC 3311). A dialog unknown to the other end is over."""
 
         def over(why: str) -> None:
-            if not talk.lives and not talk.ended:
+            if talk.lives or talk.ended:
+                talk.fault = talk.fault or CROSSED
+            else:
                 talk.fault = talk.fault or why
                 self.forsake(talk)
 
@@ -324,7 +327,7 @@ class Client:
         talk.cseq += 1
 
         def over(why: str) -> None:
-            talk.fault = talk.fault or why
+            talk.fault = talk.fault or (CROSSED if talk.ended else why)
             if not talk.ended:
                 self._hang_up(talk)
 

@@ -16,9 +16,9 @@ from worlds.text import Place, Text, plain
 
 
 class Phone(Notifier):
-    """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider. wire: what
-    its messages go over; beside: another account of the same port. expires: s that it registers
-    for; obeys: it does so again where that is too short (423)."""
+    """shows: the Contact; says: the sent-by of its Via; proxy: sends all to its provider. wire:
+    what its messages go over; beside: another account of the same port. expires: s that it
+    registers for; obeys: it does so again where that is too short (423)."""
 
     near = True
 
@@ -125,7 +125,9 @@ class Provider(Notifier):
         self.proxy = Proxy(here, self.bound, self.send)
 
     def send(self, raw: bytes, to: Place) -> None:
-        if not self.down:
+        if self.down:
+            self.router.unseen.append(raw)
+        else:
             self.router.receive(raw, self.here, to)
 
     def heard(self, raw: bytes, source: Place, port: int) -> None:

@@ -70,7 +70,8 @@ class Played:
             return []
         plain = self.plain.calls
         blamed = [found for found in self.said["findings"] if found["harm"] != "none"
-                  and (found["where"] in ("router", "unknown") or found["cause"] == "alg")]  # fmt: skip
+                  and (found["where"] in ("router", "unknown")
+                       or found["cause"] == "alg")]  # fmt: skip
         told = {found["call_id"][:4] for found in blamed}
         return [f"the ALG is not named for call {name}: {ended.faults}"
                 for name, ended in alg.calls.items()

@@ -9,7 +9,7 @@ import re
 from craft import LADDER_INVITE, LADDER_REQUEST, answer
 
 from worlds.ends import Phone
-from worlds.router import Clock, Nat, Rewriter, Router
+from worlds.router import Clock, Rewriter, Router
 from worlds.text import Place, Text, plain
 
 OWN = "z9hG4bK-lan-"
@@ -165,7 +165,7 @@ class LanProxy:
         if self.stateful:
             if text.status == 100:
                 return
-            if key in self._asked and text.status < 300 or text.method != "INVITE":
+            if (key in self._asked and text.status < 300) or text.method != "INVITE":
                 self._asked[key] = raw
         self._send(raw, back, outbound)
 
@@ -199,5 +199,3 @@ class Inner:
         come = self.ins(raw) if port == self.here[1] and source in self._known else None
         if come is not None:
             self.phone.heard(come, source, self.phone.here[1])
-
-

@@ -89,13 +89,15 @@ def refused(world: World, rng: random.Random) -> None:
     def shape(plan: Plan) -> None:
         plan.method = rng.choice(["INVITE", "UPDATE"])
         plan.refuses = rng.choice([405, 488, 491, 422])
-        plan.retries = plan.refuses in (491, 422) and rng.random() < 0.6
+        # 491 without a request of its own is a fault if it comes twice: it says that it will end.
+        plan.retries = plan.refuses == 491 or (plan.refuses == 422 and rng.random() < 0.6)
         plan.stubborn = rng.random() < 0.3
         if rng.random() < 0.5:
             plan.timer, plan.timer_near, plan.again = INTERVAL, rng.random() < 0.5, 0
             plan.after += world.longer
         else:
-            plan.again, plan.again_near = rng.uniform(1, plan.after), rng.random() < 0.5
+            # A user who hangs up just after a refusal looks like a phone that gives up.
+            plan.again, plan.again_near = rng.uniform(1, plan.after - 2), rng.random() < 0.5
 
     world.shape = shape
 
@@ -146,9 +148,6 @@ def failover(world: World, rng: random.Random) -> None:
     other = world.second((SECOND, 5060))
 
     def die() -> None:
-        for talk in provider.talks.values():
-            if not talk.ended and not talk.fault and not knows:
-                talk.fault = "server died"
         if knows:  # the same dialogs, from another place
             provider.here = provider.says = provider.behind = SECOND, 5060
             world.router.hosts[SECOND] = world.router.hosts.pop(PROVIDER)
@@ -167,6 +166,9 @@ def failover(world: World, rng: random.Random) -> None:
         return turn
 
     world.clock.after(at, die)
+    # Something comes later, so that the capture goes on past Timer F of the last request.
+    first = world.phones[0]
+    world.clock.after(490, lambda: first.send(b"\r\n\r\n", first.provider))
     for phone in world.phones:
         if told:
             world.clock.after(at + later, turn_to(phone))

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 from worlds.algs import ALGS, PROVIDER, linux
+from worlds.client import CROSSED
 from worlds.ends import Phone, Provider
 from worlds.kinds import KINDS
 from worlds.router import WAN, Clock, Nat, Router
@@ -15,7 +16,7 @@ from worlds.text import Place, Text
 from worlds.turns import TURNS
 from worlds.wide import DIMENSIONS
 
-UNNOTICED = {"", "BYE unanswered", "fork"}
+UNNOTICED = {"", "BYE unanswered", "fork", CROSSED}
 BEHIND = "203.0.113.77"
 
 
@@ -224,7 +225,7 @@ class World:
     def _elsewhere(self, phone: Phone, call_id: str) -> Talk | None:
         """At the other end. The router may have given it another Call-ID."""
         plan = self.plans.get(call_id[:4])
-        ends = self.phones if plan is not None and plan.house else [self.provider]
+        ends = self.phones if plan is not None and plan.house else [self.provider, self.caller]
         same = (talk for end in ends if end is not phone for name, talk in end.talks.items()
                 if name[:4] == call_id[:4])  # fmt: skip
         return next(same, None)
@@ -240,12 +241,12 @@ class World:
     @property
     def fine(self) -> bool:
         """All calls lived, and all phones are registered."""
-        return all(ended.lived for ended in self.calls.values()) and all(self.registered)
+        return all(ended.well for ended in self.calls.values()) and all(self.registered)
 
 
 class Ended:
     """How a call ended at the phone and at the provider. faults: what went wrong at each; lived: as
-    its plan says; died: users noticed."""
+    its plan says; well: nobody can say otherwise; died: users noticed."""
 
     def __init__(self, here: Talk | None, there: Talk | None) -> None:
         self.faults = tuple("nothing came" if t is None else t.faults for t in (here, there))
@@ -255,4 +256,6 @@ class Ended:
         )  # fmt: skip
         # Over on both sides, though one of them was told so by silence.
         over = here is not None and there is not None and (here.ended or there.ended)
+        # Or but for a request that crossed its end.
+        self.well = self.lived or (over and set(self.faults) <= {"", CROSSED})
         self.died = not self.lived and not (over and set(self.faults) <= UNNOTICED)
