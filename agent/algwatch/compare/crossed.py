@@ -63,14 +63,19 @@ class Crossed:
         familiar, every = self._familiar, self._every
         for one in crossings:
             if isinstance(one, tuple):
-                if familiar(one):
+                pair, entered, left = one
+                rewritten = entered.payload is not left.payload
+                headers = rewrites.of(pair, entered.row, left.payload) if rewritten else None
+                if (headers is not None or not rewritten) and familiar(one, headers):
                     if every is not None:
                         every(whole(one))
                     continue
                 crossing = whole(one)
+                if headers is not None:
+                    crossing.headers, crossing.seen_before = headers, True
             else:
                 crossing = one
-            if crossing.rewritten:
+            if crossing.rewritten and not crossing.seen_before:
                 rewrites.look(crossing)
             call = cross(crossing)
             if call is None:
@@ -110,11 +115,11 @@ class Crossed:
             self._captured.note_kind(crossing)
         return news
 
-    def _familiar(self, usual: Usual) -> bool:
+    def _familiar(self, usual: Usual, headers: frozenset[str] | None) -> bool:
         """True if a message was joined: of a kind that its flow pair has had, in a call that
-        crossed before. Its bytes are the same on both sides and were so far in its call; or they
-        are rewritten as in an earlier message of its kind, and its call has had all of these
-        fields rewritten. Most messages are of this kind; nothing else is learned from them."""
+        crossed before. Its bytes are the same on both sides (headers: None) and were so far in its
+        call; or they are rewritten as in an earlier message of its kind, and its call has had all
+        of these fields rewritten. Most messages are so; nothing else is learned from them."""
         pair, entered, left = usual
         row = entered.row
         method, status = row[METHOD], row[STATUS]
@@ -125,14 +130,13 @@ class Crossed:
         call = self._calls_by_key.get(row[CALL])
         if call is None:
             return False
-        rewritten = entered.payload is not left.payload
-        if rewritten:
+        rewritten = headers is not None
+        if headers is not None:
             if method == INVITE and not status:
                 return False  # another INVITE of the call is to be linked
             if row[CALL] != left.row[CALL] or call.unsolicited or call.names is not None:
                 return False
-            headers = self._rewrites.of(pair, row, left.payload)
-            if headers is None or not call.oriented or not call.knows(headers, pair.outbound):
+            if not call.oriented or not call.knows(headers, pair.outbound):
                 return False
         elif not call.settled or row[BITS] & ROW_MALFORMED:
             return False
