@@ -63,9 +63,9 @@ class Crossed:
         familiar, every = self._familiar, self._every
         for one in crossings:
             if isinstance(one, tuple):
-                pair, entered, left = one
+                flows, entered, left = one
                 rewritten = entered.payload is not left.payload
-                headers = rewrites.of(pair, entered.row, left.payload) if rewritten else None
+                headers = rewrites.of(flows, entered.row, left.payload) if rewritten else None
                 if (headers is not None or not rewritten) and familiar(one, headers):
                     if every is not None:
                         every(whole(one))
