@@ -654,11 +654,13 @@ def far_gives_up(house: House, at: float, call_id: str, acks: bool = False, leav
 
 def analyzed(lan: Sequence[Packet], wan: Sequence[Packet], size: int = 7,
              watch: Callable[[Crossing], None] | None = None,
-             to_the_end: bool = False) -> tuple[Pipeline, list[Report]]:  # fmt: skip
+             to_the_end: bool = False,
+             every: bool = True) -> tuple[Pipeline, list[Report]]:  # fmt: skip
     """Both taps through one pipeline in step by time, `size` packets a batch. to_the_end: both
-    taps were open until the last packet of either, which two files do not say."""
+    taps were open until the last packet of either, which two files do not say. every: see
+    Pipeline."""
     taps = [Tap("lan", LAN), Tap("wan", WAN)]
-    pipeline = Pipeline(taps, watch=watch, strict=True)
+    pipeline = Pipeline(taps, watch=watch, strict=True, every=every)
     reports: list[Report] = []
     parts = [
         (part[0][0], batch(part, tap))

@@ -28,20 +28,21 @@ from algwatch.sip.timers import SECOND
 class Pipeline:
     """Batches in, reports out, in order. Sans-IO: packet time drives every timer.
 
-    taps: indexed by Batch.tap. watch: called with every message once its outcome is known. strict:
-    failing rules raise (tests). clock: ns, to time rules. quality: an earlier survey. memory: bytes
-    of kept messages, 1 MB live, 256 MB for files. media: RTP. known, knowledge: for rules; later.
+    taps: indexed by Batch.tap. watch: called with every message once its outcome is known; every:
+    False: not with those of a call that went as others before. strict: failing rules raise (tests).
+    clock: ns, to time rules. quality: an earlier survey. memory: bytes of kept messages, 1 MB live,
+    256 MB for files. media: RTP. known, knowledge: for rules; later.
     """
 
     def __init__(self, taps: list[Tap], live: bool = False,
                  watch: Callable[[Crossing], None] | None = None, strict: bool = False,
                  clock: Callable[[], int] | None = None, quality: Quality | None = None,
-                 memory: int | None = None, media: Counted | None = None) -> None:  # fmt: skip
+                 memory: int | None = None, media: Counted | None = None, every: bool = True
+                 ) -> None:  # fmt: skip
         self.taps, self.live = taps, live
         self._watermarks, self._capture_at = [0] * len(taps), 0
-        self._comparison = Comparison(
-            {LAN, WAN} <= {t.side for t in taps}, ROUTER if live else LAPTOP, live, watch, memory
-        )
+        two, limits = {LAN, WAN} <= {t.side for t in taps}, ROUTER if live else LAPTOP
+        self._comparison = Comparison(two, limits, live, watch, memory, every)
         self._comparison.hears(media)
         self._captured = self._comparison.captured
         self._comparison.bound(quality)

@@ -273,8 +273,8 @@ def _about(config: Config, host: Host, sources: list[Source]) -> dict[str, objec
 def _watch(
     config: Config, console: Console, tally: Tally | None, hep: Hep | None
 ) -> Callable[[Crossing], None]:
-    """Takes each message once its outcome is known: for the fleet's counters, HEP, and one line
-    about exchanged interface names."""
+    """Takes each message once its outcome is known: for HEP. The fleet's counters, and one line
+    about exchanged interface names, need none that went as others before."""
     check = SidesCheck(", ".join(config.lan), ", ".join(config.wan))
 
     def watch(crossing: Crossing) -> None:
@@ -364,7 +364,7 @@ def run(config: Config, out: int, err: int) -> int:
     sides = [tap.side for tap in watched]
     media = Accounted(rtp, sides, clock.packet) if rtp is not None else None
     watch = _watch(config, console, publisher.tally if publisher is not None else None, hep)
-    pipeline = Pipeline(watched, live=True, watch=watch, memory=memory, media=media)
+    pipeline = Pipeline(watched, True, watch, memory=memory, media=media, every=hep is not None)
     spool = _spool(config, console) if publisher is not None else None
     keeper = None
     if config.state:

@@ -29,7 +29,7 @@ SPREAD = 0.05
 CYCLES = 2.0  # an instruction, on a CPU without the cache that Python wants
 # Percent of one CPU that the daemon takes at 100 messages a second, a small office at its busiest.
 # Meant: 5.
-SHARE = {"small": 26.0, "mid": 15.5, "large": 7.5}
+SHARE = {"small": 18.0, "mid": 10.7, "large": 5.0}
 CLOCKS = (
     ("small", "580 MHz 24Kc (ath79)", "musl-mips", 580e6),
     ("small", "880 MHz 1004Kc (mt7621)", "musl-mips", 880e6),

@@ -183,7 +183,7 @@ def shares() -> str:
         rows.append(row)
     return footprint_page.SHARES.format(
         table=table(head, rows), own=running.table_of(found), lost=lost, cycles=CYCLES,
-        instruction=running.INSTRUCTION, phones=running.PHONES,
+        instruction=running.INSTRUCTION, core=running.CORE, phones=running.PHONES,
     )  # fmt: skip
 
 

@@ -40,8 +40,10 @@ plugin and as lines of `-singlestep -d nochain,exec`: {checks}.
 SHARES = """
 The running daemon, connected to a broker without TLS: all its threads, in the kernel too. Measured
 on an emulated MIPS Malta board with Debian's kernel and Python (`tests/bench/shares.py`), whose
-clock is made of counted instructions, {instruction} ns each. Other CPUs: its instructions times
-their factors (`tests/bench/budgets.py`), with {cycles} cycles each.
+clock is made of counted instructions, {instruction} ns each. Its CPU is a {core}, a 24Kc with an
+FPU: Debian's Python uses one, which the kernel of a 24Kc would emulate, and OpenWrt's is built
+without. Other CPUs: its instructions times their factors (`tests/bench/budgets.py`), with {cycles}
+cycles each.
 
 {table}
 

@@ -11,7 +11,7 @@ from algwatch.base.native.layout import ROW
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import AT, Sighting
 from algwatch.base.table import FRESH, Table
-from algwatch.compare.crossing import BY_IP_ID, BY_ORDER, IDENTITY, Crossing, Same, whole
+from algwatch.compare.crossing import BY_IP_ID, BY_ORDER, IDENTITY, Crossing, Usual, whole
 from algwatch.compare.mapping import Mappings
 from algwatch.compare.own_flows import OwnFlows
 from algwatch.compare.pairing import Pairing
@@ -66,11 +66,11 @@ def pairing(limit: int = 64, unsolicited: Unsolicited | None = None) -> Pairing:
     return Pairing(Mappings(64), limit, unsolicited)
 
 
-def wholes(crossings: Sequence[Crossing | Same]) -> list[Crossing]:
+def wholes(crossings: Sequence[Crossing | Usual]) -> list[Crossing]:
     return [whole(one) if isinstance(one, tuple) else one for one in crossings]
 
 
-def keys(crossings: Sequence[Crossing | Same]) -> list[str]:
+def keys(crossings: Sequence[Crossing | Usual]) -> list[str]:
     return [one.matched_by for one in wholes(crossings)]
 
 

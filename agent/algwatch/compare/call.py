@@ -92,7 +92,8 @@ class Call(Joined[DialogSet]):
         if (
             not self.paired or pair is None
             or crossing.expected is not None or self.names is not None
-            or (not self.knows(crossing) if crossing.rewritten else self.headers)
+            or (not (crossing.seen_before and self.knows(crossing.headers, crossing.outbound))
+                if crossing.rewritten else self.headers)
         ):  # fmt: skip
             self.attach(label(crossing), crossing)
         if not self.oriented:

@@ -20,7 +20,7 @@ from algwatch.compare.connects import Connects
 from algwatch.compare.contests import tell_calls
 from algwatch.compare.counts import counts
 from algwatch.compare.crossed import Crossed
-from algwatch.compare.crossing import Crossing, Same, alone
+from algwatch.compare.crossing import Crossing, Usual, alone
 from algwatch.compare.doubts import Doubts
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.first_of_kind import FirstOfKind
@@ -58,12 +58,13 @@ _payload = attrgetter("payload")
 
 class Comparison:
     """two_sided: there are taps of both sides. live: somebody waits for warnings of calls about to
-    drop. watch: called with every message once its fate is known. one_sided_news: somebody asks for
-    crossings of one-sided captures. media: the counted RTP, if any."""
+    drop. watch: called with every message once its fate is known; every: see Pipeline.
+    one_sided_news: somebody asks for crossings of one-sided captures. media: the counted RTP, if
+    any."""
 
     def __init__(self, two_sided: bool, limits: Limits, live: bool,
                  watch: Callable[[Crossing], None] | None,
-                 memory: int | None = None) -> None:  # fmt: skip
+                 memory: int | None = None, every: bool = True) -> None:  # fmt: skip
         self.two_sided, self.live = two_sided, live
         self.media: Counted | None = None
         self.watch = watch
@@ -106,7 +107,7 @@ class Comparison:
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._crossed = Crossed(
             self.calls, self.lines, self.captured, self._rewrites, self._registrations,
-            self._exchanges, self._subscriptions, self._losses, watch,
+            self._exchanges, self._subscriptions, self._losses, watch, every,
         )  # fmt: skip
         self._first = FirstOfKind(limits.lines * KINDS * 4)
         self.budget = Budget(limits.memory if memory is None else memory)
@@ -382,7 +383,7 @@ class Comparison:
             self._knocks.set_apart(news, self._registrations)
         return news
 
-    def _cross(self, crossings: Sequence[Crossing | Same]) -> list[Crossing]:
+    def _cross(self, crossings: Sequence[Crossing | Usual]) -> list[Crossing]:
         """Those for rules, see Crossed.feed."""
         if self._doubts.fresh or self._doubts.held:
             self._doubts.settle(0, crossings)

@@ -17,7 +17,7 @@ from algwatch.base.native.layout import (
 from algwatch.base.sighting import BITS, CALL, METHOD, STATUS, TTL
 from algwatch.compare.calls import Calls
 from algwatch.compare.captured import Captured
-from algwatch.compare.crossing import Crossing, Same, whole
+from algwatch.compare.crossing import Crossing, Usual, whole
 from algwatch.compare.exchange import Exchanges
 from algwatch.compare.known_rewrites import KnownRewrites
 from algwatch.compare.lines import READ, Lines
@@ -31,11 +31,13 @@ _LAST_STATUS = 699  # a status has 16 bits
 
 
 class Crossed:
-    """watch: called with every crossing, or None. The rest: the tables to tell."""
+    """watch: called with every crossing, or None; every: with the familiar ones, too. The rest: the
+    tables to tell."""
 
     def __init__(self, calls: Calls, lines: Lines, captured: Captured, rewrites: KnownRewrites,
                  registrations: Registrations, exchanges: Exchanges, subscriptions: Subscriptions,
-                 losses: Losses, watch: Callable[[Crossing], None] | None) -> None:  # fmt: skip
+                 losses: Losses, watch: Callable[[Crossing], None] | None,
+                 every: bool) -> None:  # fmt: skip
         self._calls = calls
         self._calls_by_key = calls.table
         self._lines = lines
@@ -46,8 +48,9 @@ class Crossed:
         self._subscriptions = subscriptions
         self._losses = losses
         self._watch = watch
+        self._every = watch if every else None
 
-    def feed(self, crossings: Sequence[Crossing | Same]) -> list[Crossing]:
+    def feed(self, crossings: Sequence[Crossing | Usual]) -> list[Crossing]:
         """Join the crossings. Returns those for rules: the first of a kind on its flow pair, one
         that differs from those before, is malformed, or stayed unpaired."""
         news: list[Crossing] = []
@@ -57,22 +60,23 @@ class Crossed:
             self._rewrites,
             self._watch,
         )
-        familiar, follows = self._familiar, self._follows
+        familiar, every = self._familiar, self._every
         for one in crossings:
             if isinstance(one, tuple):
-                if familiar(one):
-                    if watch is not None:
-                        watch(whole(one))
+                flows, entered, left = one
+                rewritten = entered.payload is not left.payload
+                headers = rewrites.of(flows, entered.row, left.payload) if rewritten else None
+                if (headers is not None or not rewritten) and familiar(one, headers):
+                    if every is not None:
+                        every(whole(one))
                     continue
                 crossing = whole(one)
+                if headers is not None:
+                    crossing.headers, crossing.seen_before = headers, True
             else:
                 crossing = one
-                if crossing.rewritten:
-                    rewrites.look(crossing)
-                    if crossing.seen_before and follows(crossing):
-                        if watch is not None:
-                            watch(crossing)
-                        continue
+            if crossing.rewritten and not crossing.seen_before:
+                rewrites.look(crossing)
             call = cross(crossing)
             if call is None:
                 self._registrations.cross(crossing)
@@ -111,24 +115,33 @@ class Crossed:
             self._captured.note_kind(crossing)
         return news
 
-    def _familiar(self, same: Same) -> bool:
-        """True if a message was joined: the same bytes on both sides, of a kind that its flow pair
-        has had, in a call that crossed before and was not changed. Most messages are of this kind;
-        nothing else is learned from them."""
-        pair, entered, left = same
+    def _familiar(self, usual: Usual, headers: frozenset[str] | None) -> bool:
+        """True if a message was joined: of a kind that its flow pair has had, in a call that
+        crossed before. Its bytes are the same on both sides (headers: None) and were so far in its
+        call; or they are rewritten as in an earlier message of its kind, and its call has had all
+        of these fields rewritten. Most messages are so; nothing else is learned from them."""
+        pair, entered, left = usual
         row = entered.row
         method, status = row[METHOD], row[STATUS]
         if not INVITE <= method <= BYE or status > _LAST_STATUS:
             return False
-        if not pair.kinds & _KINDS[method][status // 100]:
+        if not pair.kinds & _KINDS[method][status // 100] or row[TTL] == left.row[TTL]:
             return False
         call = self._calls_by_key.get(row[CALL])
-        if call is None or not call.settled:
+        if call is None:
             return False
-        if row[TTL] == left.row[TTL] or row[BITS] & ROW_MALFORMED:
+        rewritten = headers is not None
+        if headers is not None:
+            if method == INVITE and not status:
+                return False  # another INVITE of the call is to be linked
+            if row[CALL] != left.row[CALL] or call.unsolicited or call.names is not None:
+                return False
+            if not call.oriented or not call.knows(headers, pair.outbound):
+                return False
+        elif not call.settled or row[BITS] & ROW_MALFORMED:
             return False
         if method == INVITE:
-            if not self._lines.skips(pair, status, left, False):
+            if not self._lines.skips(pair, status, left, rewritten):
                 return False
             if not status:
                 call.flow_pairs["INVITE"] = pair
@@ -140,36 +153,6 @@ class Crossed:
             elif not pair.outbound:
                 return False  # a line learns from an ACK
             call.flow_pairs[METHOD_NAMES[method]] = pair
-        return True
-
-    def _follows(self, crossing: Crossing) -> bool:
-        """The same for a rewritten message: its rewrite follows the mapping as in an earlier one of
-        its kind, and its call has had messages with all of these fields rewritten."""
-        row, left, pair = crossing.entered.row, crossing.left, crossing.flow_pair
-        call = self._calls_by_key.get(row[CALL])
-        if call is None or not call.changed or pair is None or row[CALL] != left.row[CALL]:
-            return False
-        method, status = row[METHOD], row[STATUS]
-        if not INVITE <= method <= BYE or status > _LAST_STATUS or row[TTL] == left.row[TTL]:
-            return False
-        if not pair.kinds & _KINDS[method][status // 100] or crossing.expected is not None:
-            return False
-        if call.unsolicited or call.names is not None or not call.oriented:
-            return False
-        if not call.knows(crossing):
-            return False
-        if status:
-            if method == INVITE:
-                if not self._lines.skips(pair, status, left, True):
-                    return False
-                if 200 <= status < 300:
-                    call.flow_pairs["2xx INVITE"] = pair
-        elif method == BYE:
-            self._exchanges.forwarded(crossing.entered, left)
-            call.flow_pairs["BYE"] = pair
-        elif method == ACK and pair.outbound:
-            call.flow_pairs["ACK"] = pair
-        else:
-            return False  # see _familiar(); another INVITE of the call is to be linked
-        call.settled = False
+        if rewritten:
+            call.settled = False
         return True

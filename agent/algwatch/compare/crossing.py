@@ -49,9 +49,9 @@ def shared(headers: frozenset[str]) -> frozenset[str]:
     return _sets.get(headers, headers)
 
 
-# A crossing by identity with the same bytes on both sides, as most are: the flow pair, the copy
-# that entered, and the copy that left.
-Same = tuple[FlowPair, Sighting, Sighting]
+# A crossing by identity, as most are: the flow pair, the copy that entered, and the copy that left.
+# Both have the same bytes, kept once, or translating the pair's addresses explains the difference.
+Usual = tuple[FlowPair, Sighting, Sighting]
 _new = object.__new__
 
 # Lifetime of a UDP mapping without a packet: with the kernel's helper (sip_timeout), and without it
@@ -222,9 +222,9 @@ def alone(copy: Sighting, sent: bool) -> Crossing:
     return Crossing(None, copy, copy, copy, ALONE, sent, None)
 
 
-def whole(same: Same) -> Crossing:
-    """The crossing of a message with the same bytes on both sides."""
-    pair, entered, left = same
+def whole(usual: Usual) -> Crossing:
+    """The same as a Crossing."""
+    pair, entered, left = usual
     # The constructor would cost three times the instructions.
     crossing = _new(Crossing)
     crossing.entered = entered
@@ -235,6 +235,7 @@ def whole(same: Same) -> Crossing:
     crossing.matched_by = IDENTITY
     crossing.flow_pair = pair
     crossing.expected = crossing.changes = None
-    crossing.rewritten = crossing.translated = crossing.seen_before = False
+    crossing.rewritten = crossing.translated = entered.payload is not left.payload
+    crossing.seen_before = False
     crossing.headers = UNTOUCHED
     return crossing

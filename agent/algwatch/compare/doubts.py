@@ -32,7 +32,7 @@ from algwatch.base.sighting import (
 from algwatch.base.table import Table
 from algwatch.compare.call import Call
 from algwatch.compare.calls import Calls
-from algwatch.compare.crossing import Crossing, Same
+from algwatch.compare.crossing import Crossing, Usual
 from algwatch.sip.doubt import Doubt, same_way
 from algwatch.sip.side import Side
 from algwatch.sip.step import Step
@@ -63,7 +63,7 @@ class Doubts:
         # The same by side and Call-ID, each with its place in held: one in doubt stops its queue.
         self._queues: dict[tuple[int, int], deque[tuple[int, Sighting]]] = {}
         self._place = 0
-        self._waiting: list[Crossing | Same] = []
+        self._waiting: list[Crossing | Usual] = []
         self.beside: Table[tuple[int, int, bool], str] = Table(BESIDE)
         self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
         for side in (LAN, WAN):
@@ -72,7 +72,7 @@ class Doubts:
             transactions.doubt = Doubt(transactions.table, dialogs, self.fresh, room)
             self._of.append(transactions.doubt)
 
-    def settle(self, now: int, crossings: Sequence[Crossing | Same] = ()) -> None:
+    def settle(self, now: int, crossings: Sequence[Crossing | Usual] = ()) -> None:
         """Tell the steps of messages that count after all. crossings: new ones; now: ns, pairing
         has passed it."""
         if self.fresh:
@@ -128,10 +128,10 @@ class Doubts:
         pairs = call.flow_pairs.values() if call is not None else ()
         return any(pair.outside[18:34] == copy.packed_ends[:16] for pair in pairs)
 
-    def ready(self, crossings: Sequence[Crossing | Same] = ()) -> list[Crossing | Same]:
+    def ready(self, crossings: Sequence[Crossing | Usual] = ()) -> list[Crossing | Usual]:
         """Those of the waiting crossings and of these whose messages count or are left out."""
         every = [*self._waiting, *crossings]
-        ready: list[Crossing | Same] = []
+        ready: list[Crossing | Usual] = []
         self._waiting = []
         for one in every:
             held = not self.held.keys().isdisjoint(_copies(one))
@@ -223,7 +223,7 @@ class Doubts:
         return (source in near or target in near) and not self._has_right(copy)
 
 
-def _copies(crossing: Crossing | Same) -> tuple[Sighting, Sighting]:
+def _copies(crossing: Crossing | Usual) -> tuple[Sighting, Sighting]:
     if isinstance(crossing, tuple):
         return crossing[1:]
     return crossing.entered, crossing.left

@@ -138,12 +138,10 @@ class Joined(Generic[T]):
                 self.misdelivered = {}
             self.misdelivered.setdefault(kind, crossing)
 
-    def knows(self, crossing: Crossing) -> bool:
-        """A rewritten message shows nothing new: it follows the mapping, like a kept one."""
-        if not crossing.seen_before or not self.changed:
-            return False
-        headers = crossing.headers
-        if crossing.outbound and not headers <= self.wrote:
+    def knows(self, headers: frozenset[str], outbound: bool) -> bool:
+        """A rewritten message of a known kind shows nothing new: it follows the mapping, like a
+        kept one. headers: the rewritten fields."""
+        if not self.changed or (outbound and not headers <= self.wrote):
             return False
         return headers <= self.headers
 

@@ -9,10 +9,11 @@ not, compare/differences.py finds the reason.
 
 from __future__ import annotations
 
-from algwatch.base.sighting import METHOD, STATUS
+from algwatch.base.sighting import METHOD, STATUS, Row
 from algwatch.base.table import Table
 from algwatch.compare.crossing import Crossing, shared
 from algwatch.compare.differences import rewrites
+from algwatch.compare.flow_pair import FlowPair
 from algwatch.compare.rewrite import NORMALISED
 
 _Kind = tuple[bytes, bool, int, int]  # phone and far side, outbound, status, method
@@ -31,15 +32,24 @@ class KnownRewrites:
         """Set `seen_before` and `headers` of a rewritten crossing."""
         pair, row, left = crossing.flow_pair, crossing.entered.row, crossing.left.payload
         assert pair is not None
-        kind = (pair.line, pair.outbound, row[STATUS], row[METHOD])
-        known = self.kinds.get(kind)
-        if known is not None and crossing.translated and left.count(pair.old) == known[1]:
+        headers = self.of(pair, row, left) if crossing.translated else None
+        if headers is not None:
             crossing.seen_before = True
-            crossing.headers = known[0]
+            crossing.headers = headers
             return
         changes = rewrites(crossing)
         crossing.headers = shared(frozenset(
             r.header for r in changes if r.explained and r.explained != NORMALISED
         ))  # fmt: skip
         if all(r.explained and r.linux for r in changes):
-            self.kinds.add(kind, (crossing.headers, left.count(pair.old)))
+            self.kinds.add(_kind(pair, row), (crossing.headers, left.count(pair.old)))
+
+    def of(self, pair: FlowPair, row: Row, left: bytes) -> frozenset[str] | None:
+        """The rewritten fields of a translated message, if one of its kind was known. row: of
+        either copy; left: the bytes that left."""
+        known = self.kinds.get(_kind(pair, row))
+        return known[0] if known is not None and left.count(pair.old) == known[1] else None
+
+
+def _kind(pair: FlowPair, row: Row) -> _Kind:
+    return pair.line, pair.outbound, row[STATUS], row[METHOD]

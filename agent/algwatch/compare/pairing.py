@@ -37,7 +37,7 @@ from algwatch.compare.crossing import (
     BY_ORDER,
     IDENTITY,
     Crossing,
-    Same,
+    Usual,
     alone,
     is_outbound,
     whole,
@@ -101,9 +101,9 @@ class Pairing:
         due += [doubt.at + WINDOW for doubt in self._contests.doubts[:1]]
         return min(due, default=NEVER)
 
-    def feed(self, side: int, seen: list[Sighting]) -> list[Crossing | Same]:
+    def feed(self, side: int, seen: list[Sighting]) -> list[Crossing | Usual]:
         """side: LAN or WAN; seen: its sightings in capture order. Returns completed crossings."""
-        crossings: list[Crossing | Same] = []
+        crossings: list[Crossing | Usual] = []
         waiting = self.waiting
         other, more = waiting.first[1 - side], waiting.more[1 - side]
         own, queue = waiting.first[side], waiting.queues[side]
@@ -176,12 +176,9 @@ class Pairing:
                                 self._number = copy.paired = first.paired = self._number + 1
                                 if same:
                                     copy.payload = first.payload  # kept once
-                                    crossings.append(passed)
                                 else:
                                     self.rewritten += 1
-                                    crossing = whole(passed)
-                                    crossing.rewritten = crossing.translated = True
-                                    crossings.append(crossing)
+                                crossings.append(passed)
                                 continue
                             if not known and doubts(passed):
                                 pass  # the copy that is expected may still come
@@ -322,7 +319,7 @@ class Pairing:
             return None
         return self.mappings.flow_pair(lan, wan, is_outbound(lan, wan))
 
-    def _doubts(self, passed: Same) -> bool:
+    def _doubts(self, passed: Usual) -> bool:
         """True if the router is known to send such a message elsewhere, or from another address. A
         ring knows that it sent the second copy."""
         row = passed[2].row
@@ -330,13 +327,12 @@ class Pairing:
 
     @staticmethod
     def _crossing(pair: FlowPair, lan: Sighting, wan: Sighting, matched_by: str) -> Crossing:
+        if lan.payload == wan.payload:
+            wan.payload = lan.payload  # kept once
         crossing = whole((pair, lan, wan) if pair.outbound else (pair, wan, lan))
         crossing.matched_by = matched_by
-        if lan.payload != wan.payload:
-            crossing.rewritten = True
+        if crossing.rewritten:
             crossing.translated = pair.explains(crossing.entered.payload, crossing.left.payload)
-        else:
-            wan.payload = lan.payload  # kept once
         return crossing
 
     def _accept(self, crossing: Crossing) -> Crossing:

@@ -45,11 +45,12 @@ def answer_not_taken(call: Call) -> Reading | None:
     s, request, response = pair
     if s.acked_at or (s.invite is not None and s.invite.acked_at):
         return None  # not all phones are strict
-    right = None
-    if outside is not None and all(map(are_copies, pair[1:], outside[1:])):
-        right = not _differs(outside[1], outside[2])
-    if (changed := _changed(request, response, True, right)) is not None:
-        return changed
+    if _differs(request, response):
+        right = None
+        if outside is not None and all(map(are_copies, pair[1:], outside[1:])):
+            right = not _differs(outside[1], outside[2])
+        if (changed := _changed(request, response, True, right)) is not None:
+            return changed
     d = s.current
     again = s.late_invites >= LATE or s.unheard is not None
     if d is not None and d.answer is not None:

@@ -83,7 +83,11 @@ class Tally:
         _, provider = self._providers.of(line)
         if provider not in self._by_provider and len(self._by_provider) >= PROVIDERS:
             provider = OTHER
-        return self._by_provider.setdefault(provider or OTHER, Counters())
+        provider = provider or OTHER
+        counters = self._by_provider.get(provider)
+        if counters is None:
+            counters = self._by_provider[provider] = Counters()
+        return counters
 
     def _on_finding(self, finding: Finding) -> None:
         if not finding.hurts or not finding.call_id:

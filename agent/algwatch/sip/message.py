@@ -6,34 +6,43 @@ Bytes from the wire never raise here or past here: absent parts are empty or 0.
 
 from __future__ import annotations
 
-from operator import itemgetter
+import struct
+from collections.abc import Callable
 
 from algwatch.base import address
 from algwatch.base.native.layout import ADDR, ANOMALY_NAMES, METHOD_NAMES, SIP, VIA
 from algwatch.base.native.scan import scan_briefly, scan_message
 from algwatch.sip.sdp import Sdp
 
-_FROM_URI = SIP.FROM + ADDR.URI
-_TO_URI = SIP.TO + ADDR.URI
-_FROM_TAG = SIP.FROM + ADDR.TAG
-_BRANCH = SIP.VIA + VIA.BRANCH
-_CALL_ID, _CSEQ, _VIAS = SIP.CALL_ID, SIP.CSEQ, SIP.VIAS
-_VIA_BITS, _RPORT = SIP.VIA + VIA.BITS, SIP.VIA + VIA.RPORT
-_CONTACT_BITS, _CONTACT_HOST = SIP.CONTACT + ADDR.BITS, SIP.CONTACT + ADDR.HOST
-_CONTACT_PORT = SIP.CONTACT + ADDR.PORT
-# Several items of a scan at once: one step, and no attribute of a class.
-_parties = itemgetter(_CALL_ID, _CALL_ID + 1, _FROM_URI, _FROM_URI + 1, _TO_URI, _TO_URI + 1)
-_reach = itemgetter(_VIAS, _VIA_BITS, _RPORT, _RPORT + 1, SIP.CONTACTS, _CONTACT_BITS,
-                    _CONTACT_HOST, _CONTACT_HOST + 1)  # fmt: skip
-_request_host = itemgetter(SIP.REQUEST_HOST, SIP.REQUEST_HOST + 1)
+
+def _items(*indices: int) -> Callable[..., tuple[int, ...]]:
+    """A function that unpacks these items of a scan, each index greater than the one before it; the
+    item of a memoryview is dear. Its arguments: the scan, and an offset in bytes."""
+    form, at = "=", 0
+    for index in indices:
+        form += f"{2 * (index - at)}xH"
+        at = index + 1
+    return struct.Struct(form).unpack_from
+
+
+def _spans(*indices: int) -> tuple[int, ...]:
+    """The items of these spans: offset and length of each."""
+    return tuple(item for index in indices for item in (index, index + 1))
+
+
+_parties = _items(*_spans(SIP.CALL_ID, SIP.FROM + ADDR.URI, SIP.TO + ADDR.URI))
+_identity = _items(SIP.CSEQ, SIP.CSEQ + 1, SIP.VIAS,
+                   *_spans(SIP.CALL_ID, SIP.FROM + ADDR.TAG, SIP.VIA + VIA.BRANCH))  # fmt: skip
+_reach = _items(SIP.VIAS, SIP.CONTACTS, *_spans(SIP.VIA + VIA.RPORT), SIP.VIA + VIA.BITS,
+                *_spans(SIP.CONTACT + ADDR.HOST), SIP.CONTACT + ADDR.BITS)  # fmt: skip
+_first_contact = _items(SIP.CONTACTS, *_spans(SIP.CONTACT + ADDR.HOST), SIP.CONTACT + ADDR.PORT)
+_request_host = _items(*_spans(SIP.REQUEST_HOST))
+_via = _items(*_spans(VIA.ALL, VIA.TRANSPORT, VIA.HOST, VIA.BRANCH, VIA.RECEIVED, VIA.RPORT,
+                      VIA.MADDR), VIA.PORT, VIA.BITS)  # fmt: skip
+_address = _items(*_spans(ADDR.ALL, ADDR.DISPLAY, ADDR.URI, ADDR.USER, ADDR.HOST, ADDR.URI_PARAMS,
+                          ADDR.PARAMS, ADDR.TAG, ADDR.EXPIRES), ADDR.PORT, ADDR.BITS)  # fmt: skip
 _HAS_RPORT, _STAR = VIA.HAS_RPORT, ADDR.STAR
 _VIA_SIZE, _ADDR_SIZE = VIA.SIZE, ADDR.SIZE
-_V_ALL, _V_TRANSPORT, _V_HOST, _V_BRANCH = VIA.ALL, VIA.TRANSPORT, VIA.HOST, VIA.BRANCH
-_V_RECEIVED, _V_MADDR, _V_PORT, _V_BITS = VIA.RECEIVED, VIA.MADDR, VIA.PORT, VIA.BITS
-_V_RPORT = VIA.RPORT
-_A_ALL, _A_DISPLAY, _A_URI, _A_USER = ADDR.ALL, ADDR.DISPLAY, ADDR.URI, ADDR.USER
-_A_HOST, _A_URI_PARAMS, _A_PARAMS, _A_TAG = ADDR.HOST, ADDR.URI_PARAMS, ADDR.PARAMS, ADDR.TAG
-_A_EXPIRES, _A_PORT, _A_BITS = ADDR.EXPIRES, ADDR.PORT, ADDR.BITS
 
 _CLIPPED = 1 << ANOMALY_NAMES.index("clipped")
 
@@ -56,25 +65,19 @@ def _text(payload: bytes, at: int, size: int) -> str:
     return payload[at : at + size].decode("utf-8", "replace")
 
 
-def _part(payload: bytes, s: list[int], index: int) -> bytes:
-    """The bytes of the span with its offset at index of one Via or address."""
-    at = s[index]
-    return payload[at : at + s[index + 1]]
-
-
 def identity(payload: bytes) -> tuple[bytes, int, int, bytes, bytes]:
     """Call-ID, CSeq number (high and low half), From tag and topmost branch: kept by a rewritten
     copy. Needed for every rewritten message, so without making a Message for it."""
     code, s = scan_briefly(payload)
     if code <= 0:
         return payload, 0, 0, b"", b""
-    call_id, tag, branch = s[_CALL_ID], s[_FROM_TAG], s[_BRANCH]
+    high, low, vias, call_id, size, tag, tag_size, branch, branch_size = _identity(s)
     return (
-        payload[call_id : call_id + s[_CALL_ID + 1]],
-        s[_CSEQ],
-        s[_CSEQ + 1],
-        payload[tag : tag + s[_FROM_TAG + 1]],
-        payload[branch : branch + s[_BRANCH + 1]] if s[_VIAS] else b"",
+        payload[call_id : call_id + size],
+        high,
+        low,
+        payload[tag : tag + tag_size],
+        payload[branch : branch + branch_size] if vias else b"",
     )
 
 
@@ -98,7 +101,7 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
     code, s = scan_briefly(payload)
     if code <= 0:
         return False, None, None
-    vias, via_bits, rport_at, rport_size, contacts, bits, host, size = _reach(s)
+    vias, contacts, rport_at, rport_size, via_bits, host, size, bits = _reach(s)
     rport = contact = None
     if vias and via_bits & _HAS_RPORT:
         rport = payload[rport_at : rport_at + rport_size]
@@ -114,10 +117,10 @@ def reach(payload: bytes) -> tuple[bool, bytes | None, str | None]:
 def first_contact(payload: bytes) -> tuple[str, int] | None:
     """Host and port (5060 if none is written) of the first Contact; None without one."""
     code, s = scan_briefly(payload)
-    if code <= 0 or not s[SIP.CONTACTS]:
+    contacts, host, size, port = _first_contact(s)
+    if code <= 0 or not contacts:
         return None
-    host = s[_CONTACT_HOST]
-    return to_host(payload[host : host + s[_CONTACT_HOST + 1]]), s[_CONTACT_PORT] or 5060
+    return to_host(payload[host : host + size]), port or 5060
 
 
 def request_host(payload: bytes) -> str:
@@ -129,7 +132,7 @@ def request_host(payload: bytes) -> str:
 
 def via_count(payload: bytes) -> int:
     """The number of its Vias held by the scan."""
-    return scan_briefly(payload)[1][_VIAS]
+    return scan_briefly(payload)[1][SIP.VIAS]
 
 
 class Via:
@@ -141,15 +144,17 @@ class Via:
     __slots__ = ("all", "branch", "host", "maddr", "port", "received", "rport", "transport")
 
     def __init__(self, message: Message, base: int) -> None:
-        payload, s = message.payload, message.scanned[base : base + _VIA_SIZE].tolist()
-        self.all = _part(payload, s, _V_ALL)
-        self.transport = to_text(_part(payload, s, _V_TRANSPORT))
-        self.host = to_host(_part(payload, s, _V_HOST))
-        self.branch = _part(payload, s, _V_BRANCH)
-        self.received = to_host(_part(payload, s, _V_RECEIVED))
-        self.maddr = to_host(_part(payload, s, _V_MADDR))
-        self.port = s[_V_PORT]
-        self.rport = _part(payload, s, _V_RPORT) if s[_V_BITS] & _HAS_RPORT else None
+        payload = message.payload
+        (all_, size, transport, transport_size, host, host_size, branch, branch_size, received,
+         received_size, rport, rport_size, maddr, maddr_size, self.port,
+         bits) = _via(message.scanned, 2 * base)  # fmt: skip
+        self.all = payload[all_ : all_ + size]
+        self.transport = to_text(payload[transport : transport + transport_size])
+        self.host = to_host(payload[host : host + host_size])
+        self.branch = payload[branch : branch + branch_size]
+        self.received = to_host(payload[received : received + received_size])
+        self.maddr = to_host(payload[maddr : maddr + maddr_size])
+        self.rport = payload[rport : rport + rport_size] if bits & _HAS_RPORT else None
 
     @property
     def sent_by(self) -> tuple[str, int]:
@@ -164,18 +169,19 @@ class Address:
                  "uri_params", "user")  # fmt: skip
 
     def __init__(self, message: Message, base: int) -> None:
-        payload, s = message.payload, message.scanned[base : base + _ADDR_SIZE].tolist()
-        self.all = _part(payload, s, _A_ALL)
-        self.display = _part(payload, s, _A_DISPLAY)
-        self.uri = _part(payload, s, _A_URI)
-        self.user = _part(payload, s, _A_USER)
-        self.host = to_host(_part(payload, s, _A_HOST))
-        self.uri_params = _part(payload, s, _A_URI_PARAMS)
-        self.params = _part(payload, s, _A_PARAMS)
-        self.tag = _part(payload, s, _A_TAG)
-        self.expires = to_text(_part(payload, s, _A_EXPIRES))
-        self.port = s[_A_PORT]
-        self.bits = s[_A_BITS]
+        payload = message.payload
+        (all_, size, display, display_size, uri, uri_size, user, user_size, host, host_size,
+         uri_params, uri_params_size, params, params_size, tag, tag_size, expires, expires_size,
+         self.port, self.bits) = _address(message.scanned, 2 * base)  # fmt: skip
+        self.all = payload[all_ : all_ + size]
+        self.display = payload[display : display + display_size]
+        self.uri = payload[uri : uri + uri_size]
+        self.user = payload[user : user + user_size]
+        self.host = to_host(payload[host : host + host_size])
+        self.uri_params = payload[uri_params : uri_params + uri_params_size]
+        self.params = payload[params : params + params_size]
+        self.tag = payload[tag : tag + tag_size]
+        self.expires = to_text(payload[expires : expires + expires_size])
 
     @property
     def is_star(self) -> bool:
