@@ -104,6 +104,7 @@ class Comparison:
             self._connects, self.mappings, self.lines, self.captured, self.lost
         )
         self.made_anew = self._subscriptions.made_anew
+        self.subscribed = self._subscriptions.of
         self._rewrites = KnownRewrites(limits.lines * KINDS)
         self._crossed = Crossed(
             self.calls, self.lines, self.captured, self._rewrites, self._registrations,

@@ -14,10 +14,11 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line
 from algwatch.compare.lines import Lines
+from algwatch.sip.anew import is_awaited
 from algwatch.sip.message import Message, parties
 from algwatch.sip.qualify import Asked
 from algwatch.sip.side import Side
-from algwatch.sip.timers import ROUND, WINDOW
+from algwatch.sip.timers import ROUND, T4, WINDOW
 from algwatch.sip.transaction import UDP, Transaction
 
 TWICE = 2  # copies of a request
@@ -117,13 +118,15 @@ class Exchange:
 
 class Exchanges:
     """Links the two transactions of a crossing request, and keeps failed ones until the failure is
-    certain: a copy changed by the router waits two windows for a contradiction. sides: LAN and
-    WAN."""
+    certain: a copy changed by the router waits two windows for a contradiction, and a refused one
+    that is to be sent anew T4 for that. sides: LAN and WAN."""
 
     def __init__(self, sides: list[Side], lines: Lines, two_sided: bool) -> None:
         self._tables = [side.transactions.table for side in sides]
         limit = sum(table.limit for table in self._tables)
         self._failed: Deadlines[Failed] = Deadlines(2 * WINDOW, limit, self._living)
+        self._refused: Deadlines[Failed] = Deadlines(T4, limit, self._awaited)
+        self._anew = [side.anew for side in sides]
         self._qualify = [side.qualify.table for side in sides]
         self._lines = lines
         self._two_sided = two_sided
@@ -172,18 +175,21 @@ class Exchanges:
     @property
     def due(self) -> int:
         """ns; nothing waits for changed() before it."""
-        return self._failed.next
+        return min(self._failed.next, self._refused.next)
 
     def changed(self, sides: list[Side], now: int) -> list[Exchange]:
         """Failed requests with both copies known by now (ns)."""
         failed: list[Failed] = []
         for side in sides:
             for t in side.failed:
-                if self._is_told(t, now):
+                if t.finals and is_awaited(t):
+                    self._refused.add(t.final_at, (t, side.side))
+                elif self._is_told(t, now):
                     failed.append((t, side.side))
                 else:
                     self._failed.add(max(t.last_at - 2 * WINDOW, _asked(t)), (t, side.side))
             side.failed.clear()
+        failed += [one for one in self._refused.due(now) if self._anew[one[1]].take(one[0])]
         return self._made(failed + self._failed.due(now))
 
     def finish(self) -> list[Exchange]:
@@ -204,6 +210,9 @@ class Exchanges:
         tables = self._tables
         return [item for item in waiting
                 if tables[item[1][1]].get(item[1][0].key) is item[1][0]]  # fmt: skip
+
+    def _awaited(self, waiting: Waiting[Failed]) -> list[tuple[int, Failed]]:
+        return [item for item in waiting if not item[1][0].acked_at]
 
     def made(self, t: Transaction, side: int) -> Exchange | None:
         """The exchange of a failed transaction on this side; None for the copy of another

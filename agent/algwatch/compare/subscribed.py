@@ -145,6 +145,10 @@ class Subscriptions(Followed[Subscribed]):
         """Subscriptions to judge by now (ns)."""
         return [one for one in self._due(now) if not one.unsolicited]
 
+    def of(self, copy: Sighting) -> Subscribed | None:
+        """The one with the Call-ID of this message."""
+        return self.table.get(copy.row[CALL])
+
     def made_anew(self, one: Subscribed) -> bool:
         """Its subscriber has subscribed to the same once more since, and that one lives: as a phone
         does after its restart. Reads all of them: for rare use."""

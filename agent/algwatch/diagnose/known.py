@@ -130,6 +130,10 @@ class Known:
         """See Subscriptions.made_anew."""
         return self._comparison.made_anew(one)
 
+    def subscribed(self, copy: Sighting) -> Subscribed | None:
+        """The subscription or REFER with the Call-ID of this message."""
+        return self._comparison.subscribed(copy)
+
     def transaction(self, copy: Sighting) -> Transaction | None:
         """The transaction of a message on its side; None after its end."""
         return self._comparison.transaction(copy)

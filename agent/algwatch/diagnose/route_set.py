@@ -35,6 +35,11 @@ UNROUTED = (
     "it into its later requests as Route, and does not."
 )
 
+DIALLED = (
+    "Look at the 2xx that answered the call: the phone has to send its BYE to the Contact in it, "
+    "and through its Record-Route, and not to the number that was dialled."
+)
+
 
 class Wrong(Reading):
     """An ACK whose address contradicts its 2xx. ack, answer: those of the end at fault. before: the
@@ -347,6 +352,23 @@ def unrouted(request: Sighting | None, line: Line | None) -> str:
     return (
         "the request may have left out a proxy that knows the call: it has no Route, and calls of "
         f"{line.remote} have a Record-Route"
+    )
+
+
+def dialled(request: Sighting | None) -> str:
+    """A clause for a request inside a dialog that its sender wrote as its first INVITE: to the URI
+    in To, without a Route; "" for others. It is not known whether that is the Contact as well."""
+    if request is None or not request.row[TO_TAG]:
+        return ""
+    message = parsed(request.payload)
+    if message.routes or message.request_uri != message.to.uri:
+        return ""
+    if message.request_host == request.ends.dst:
+        return ""  # the called end itself
+    uri = quoted(to_text(message.request_uri))
+    return (
+        f"its Request-URI is the one that was called, {uri}, and it has no Route, while inside a "
+        "call both come from the 2xx (RFC 3261 section 12.2.1.1)"
     )
 
 

@@ -11,8 +11,8 @@ only: the first of its kind on its flow, as an unpaired crossing."""
 
 TRANSACTION = "transaction"
 """compare.exchange.Exchange: a request other than INVITE, ACK and REGISTER, once it timed out or
-was refused; OPTIONS answered after others had not been; and any but INVITE, ACK, BYE and CANCEL
-repeated again and again after its final response."""
+was refused, or was not sent anew although due; OPTIONS answered after others had not been; and any
+but INVITE and ACK repeated again and again after its final response."""
 
 CALL = "call"
 """compare.call.Call: a call that ended, has an overdue ACK, or (live) will drop. Every call that is

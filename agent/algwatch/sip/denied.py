@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Denied: a wish for another session inside a call that is refused again and again, or granted in
-words only (RFC 3261 section 14, RFC 3264 section 8.4)."""
+"""Denied: a wish for another session inside a call that is refused, or granted in words only (RFC
+3261 section 14, RFC 3264 section 8.4)."""
 
 from __future__ import annotations
 
 from algwatch.base.sighting import FROM_TAG, STATUS, TO_TAG, Sighting
 from algwatch.sip.message import Message
-from algwatch.sip.status_codes import CHALLENGES, NO_DIALOG
+from algwatch.sip.status_codes import ANEW
 
 GLARE = 491
-# Its sender tries again or took it back, a person declined, or the dialog is gone.
-_SAYS_NOTHING = (*CHALLENGES, 408, NO_DIALOG, 486, 487, 600, 603)
+# A person declined, or its sender took it back.
+_SAYS_NOTHING = (486, 487, 600, 603)
+# The other end has no such media, and the session goes on as it was (section 14.1). A hold needs
+# none.
+_OTHER_MEDIA = (415, 488, 606)
 _WAYS = (b"sendrecv", b"sendonly", b"recvonly", b"inactive")
 SENDRECV = b"sendrecv"
 INACTIVE = b"inactive"
@@ -42,14 +45,12 @@ def denied(before: Denied | None, asked: Sighting, reply: Sighting,
         if not hold and not (resumes and is_unresumed(asked, reply)):
             return None
     else:
-        if status in _SAYS_NOTHING or (status == GLARE and crossed):
-            return before
-        if met_another(reply):
+        if (status == GLARE and crossed) or met_another(reply):
             return before
         way, old = _audio(asked)
         hold = way in _HOLDS or old
-        if status != GLARE and not hold:
-            return before
+        if status in _SAYS_NOTHING or (status in _OTHER_MEDIA and not hold):
+            return before if before is None or before.reply.row[STATUS] not in ANEW else None
     again = before is not None and before.asked.row[FROM_TAG] == asked.row[FROM_TAG]
     return Denied(asked, reply, before.count + 1 if before is not None and again else 1, hold)
 

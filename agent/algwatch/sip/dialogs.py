@@ -40,6 +40,7 @@ from algwatch.sip.transaction import (
     ACKED,
     FINAL,
     FINAL_AGAIN,
+    NOT_HEARD,
     ORPHAN,
     PROVISIONAL,
     PROVISIONAL_AGAIN,
@@ -55,7 +56,8 @@ MOST_BRANCHES = 8  # of one INVITE known by their keys
 _NO_BRANCHES: dict[int, Transaction] = {}
 _FIRST = (REQUEST, ORPHAN)  # the first event of a transaction
 _ANSWERS = (FINAL, ORPHAN)
-_LAST = (FINAL, TIMED_OUT)
+_UNHEARD = (TIMED_OUT, NOT_HEARD)
+_LAST = (FINAL, *_UNHEARD)
 _OPENS = (REQUEST, FINAL, ORPHAN)  # events of an unknown call
 
 
@@ -102,11 +104,11 @@ class Dialogs:
                 if s is None:
                     s = self._begun(code, t, row, i, batch)
                     if s is None:
-                        if code == TIMED_OUT and method == BYE:
+                        if code == NOT_HEARD or (code == TIMED_OUT and method == BYE):
                             rest.append(event)  # the other side saw the end of the call
                         continue
                     step((s, STARTED, row))
-            if code != TIMED_OUT:
+            if code not in _UNHEARD:
                 s.last_at = row[AT]
             if method == INVITE:
                 if code == PROVISIONAL:
@@ -153,7 +155,7 @@ class Dialogs:
                     s.cancelled_at = row[AT]
                     s.cancel = t
                 t.request = batch.sighting(self.side, row, i)
-            elif code in (TIMED_OUT, FINAL):
+            elif code in _LAST:
                 rest.append(event)
         return steps
 
@@ -290,8 +292,12 @@ class Dialogs:
         code, t, row, i = event
         s = self.table.get(row[CALL])
         d = s.of(row) if s is not None else None
-        if s is None or d is None or not d.answered_at or d.bye_at:
-            return  # after a BYE nothing refreshes it
+        if s is None or d is None or not d.answered_at:
+            return
+        if code == FINAL and row[STATUS] >= 300:
+            t.acked_at = row[AT]  # Dialog.denied tells of it
+        if d.bye_at:
+            return  # nothing refreshes it
         if code == REQUEST:
             if d.timer is not None:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)

@@ -70,9 +70,10 @@ class Registration:
             # makes it an outcome.
             over = now - self.last_at >= TIMER_F or self.rounds >= ENDLESS
             return "challenged" if over else "unknown"
-        if self.status in RETRIED and self.brief < ENDLESS and now - self.last_at < TIMER_F:
+        again = (self.status in RETRIED and self.brief < ENDLESS) or 300 <= self.status < 400
+        if again and now - self.last_at < TIMER_F:
             return "unknown"
-        return "refused" if self.status >= 400 else "unknown"
+        return "refused" if self.status >= 300 else "unknown"
 
 
 RegistrationStep = tuple[Registration, int]  # a registration and what happened, as in Event

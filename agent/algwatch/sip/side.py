@@ -4,9 +4,10 @@ dialogs, registrations, subscriptions, or news about a failed request."""
 
 from __future__ import annotations
 
-from algwatch.base.native.layout import OPTIONS, REGISTER
+from algwatch.base.native.layout import CANCEL, OPTIONS, REGISTER
 from algwatch.base.packet import Batch
 from algwatch.base.sighting import STATUS, Sighting
+from algwatch.sip.anew import Anew, is_awaited
 from algwatch.sip.dialogs import Dialogs
 from algwatch.sip.qualify import Qualify
 from algwatch.sip.registration import Registrations, RegistrationStep
@@ -34,8 +35,9 @@ class Side:
 
     registered, subscribed: events of registrations and subscriptions; failed: transactions of other
     methods than INVITE and ACK that timed out or were refused, OPTIONS answered after others had
-    not been, and of any but INVITE, ACK, BYE and CANCEL those whose sender does not hear the
-    response. All since the last time they were emptied. qualify: the OPTIONS of each flow.
+    not been, and of any but INVITE and ACK those whose sender does not hear the response. All since
+    the last time they were emptied. qualify: the OPTIONS of each flow. anew: the refused ones that
+    are to be sent again.
     """
 
     def __init__(self, side: int, transactions: int, calls: int, lines: int,
@@ -49,6 +51,7 @@ class Side:
         self.registered: list[RegistrationStep] = []
         self.subscribed: list[SubscriptionStep] = []
         self.failed: list[Transaction] = []
+        self.anew = Anew()
 
     def feed(self, batch: Batch, keep: bool, other: list[Seen]) -> tuple[list[Event], list[Step]]:
         """The events of a batch and the resulting steps of calls. keep, other: see
@@ -81,12 +84,16 @@ class Side:
             code, t, row, i = event
             if code == REQUEST:
                 t.request = batch.sighting(self.side, row, i)
+                self.anew.come(t)
             elif code == FINAL:
                 status = row[STATUS]
                 if keep or status >= 300 or t.method == REGISTER:
                     t.response = batch.sighting(self.side, row, i)
-                if status >= 400 and status not in CHALLENGES and t.method != REGISTER:
-                    self.failed.append(t)
+                if status >= 300 and t.method != REGISTER:
+                    if awaited := is_awaited(t):
+                        self.anew.refuse(t)
+                    if awaited or status not in CHALLENGES or t.method == CANCEL:
+                        self.failed.append(t)
             elif code == ORPHAN and (row[STATUS] >= 300 or t.method == REGISTER):
                 t.response = batch.sighting(self.side, row, i)
             elif code == NOT_HEARD or (code == TIMED_OUT and t.method != REGISTER):

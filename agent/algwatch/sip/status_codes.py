@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 CHALLENGES = (401, 407)
+# After these the sender of a request is to send it anew: with credentials, to another server or in
+# another way (sections 8.1.3.4, 8.1.3.5, 22.2; RFC 3263 section 4.3; RFC 3903 section 4.2).
+ANEW = (300, 301, 302, 305, 380, *CHALLENGES, 412, 413, 415, 416, 420, 422, 423, 491, 494, 500, 503,
+        504)  # fmt: skip
 NO_DIALOG = 481  # to a request in a dialog already over, or never there (section 12.2.2)
 # Refusals of a request in a dialog by an end without this dialog.
 GONE = (404, 408, 410, NO_DIALOG)

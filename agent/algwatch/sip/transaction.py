@@ -18,7 +18,7 @@ ACKED = 4  # ACK with the INVITE's branch: to a non-2xx (section 17.1.1.3), or a
 ORPHAN = 5  # a response without a seen request
 TIMED_OUT = 6  # no response at all until Timer B or F
 REQUEST_AGAIN = 7  # an INVITE or ACK, repeated
-# A request of another kind (no BYE, CANCEL) came LATE or DEAF times after its response.
+# A request of another kind came LATE or DEAF times after its response.
 NOT_HEARD = 8
 PROVISIONAL_AGAIN = 9  # a provisional response to INVITE long after the first
 
@@ -44,12 +44,13 @@ class Transaction:
     ns; 0 = not yet. last_*: of its latest message; `pair` tells its status and method as well.
     unsolicited: see sip/unsolicited.py.
 
-    late: copies of a request (no INVITE, BYE or CANCEL) after its final response. response: this
+    late: copies of a request (no INVITE) after its final response. response: this
     response, for a request other than INVITE; without finals, a response meant for the request with
     another Via, so its sender discards it (section 18.1.2); or the first repeated provisional
     response to an INVITE that went elsewhere than the INVITE came from. rang_at: of an INVITE, its
-    latest provisional response above 100. acked_at: of a refused INVITE, its first ACK. again: its
-    retransmissions, None without any.
+    latest provisional response above 100. acked_at: of a refused INVITE, its first ACK; of
+    another request, its refusal, if it was sent anew (sip/anew.py) or its dialog keeps it. again:
+    its retransmissions, None without any.
     ends: addresses of its first request, of a response without one. bits: of its first message.
     owner: of a forwarded request, the address it came to the router from (16 bytes), else empty.
     way_back: of believed responses (see compare/doubts.py).

@@ -227,7 +227,7 @@ class Transactions:
                             self._again(t, at).request(at, t.answered_at)
                         if method <= ACK:
                             event((REQUEST_AGAIN, t, row, i))
-                        elif t.final_at and method > CANCEL:
+                        elif t.final_at and method > ACK:
                             t.late += 1
                             if t.late == LATE or t.late == DEAF:
                                 event((NOT_HEARD, t, row, i))

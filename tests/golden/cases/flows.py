@@ -67,7 +67,8 @@ def _() -> House:
     return _not_heard("SUBSCRIBE", LADDER_REQUEST, ("Event: dialog", "Expires: 600"))
 
 
-@case("txn003-publish-not-heard", [("TXN003", "unknown", "latent")], [*DLG, *ALG])
+@case("txn003-publish-not-heard", [("TXN003", "unknown", "latent")], [*DLG, *ALG],
+      state="cannot-tell")  # fmt: skip
 def _() -> House:
     """The same of a PUBLISH: the phone cannot tell that its state is known."""
     return _not_heard("PUBLISH", LADDER_REQUEST, ("Event: presence", "Expires: 600"))

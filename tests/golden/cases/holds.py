@@ -139,7 +139,8 @@ def _() -> House:
     return call.house
 
 
-@case("dlg014-hold-refused-once", [("DLG014", "network", "latent")], NO, outcomes=HELD)
+@case("dlg014-hold-refused-once", [("DLG014", "network", "latent")], NO, outcomes=HELD,
+      state="cannot-tell")  # fmt: skip
 def _() -> House:
     """The same, tried once: the users talk on."""
     call = _talks()

@@ -53,7 +53,7 @@ def _() -> House:
     return call.house
 
 
-@case("txn003-near-miss-bye-with-a-new-number", [("TXN003", "unknown", "observed")],
+@case("txn003-near-miss-bye-with-a-new-number", [("TXN003", "network", "observed")],
       [*DLG, *ALG, "DLG008"])  # fmt: skip
 def _() -> House:
     """The same refusal of a BYE with number 3: the phone did nothing wrong."""
@@ -153,7 +153,8 @@ def _() -> House:
     return house
 
 
-@case("dlg012-near-miss-notify-refused-once", must_not=["DLG012", *DLG], outcomes=[])
+@case("dlg012-near-miss-notify-refused-once", must_not=["DLG012", *DLG], outcomes=[],
+      state="cannot-tell")  # fmt: skip
 def _() -> House:
     """A NOTIFY with a new number is refused with 500, and the next one is taken."""
     house = House("linux")

@@ -96,7 +96,7 @@ def _() -> House:
     return house
 
 
-@case("reg001-refused", [("REG001", "unknown", "observed")], [*DLG, *ALG])
+@case("reg001-refused", [("REG001", "provider", "observed")], [*DLG, *ALG])
 def _() -> House:
     """The registrar refuses the phone: 403."""
     house = House()

@@ -150,7 +150,7 @@ def _pressed(kind: str, status: int) -> House:
     return house
 
 
-@case("txn003-key-refused", [("TXN003", "unknown", "latent")], NO, state="cannot-tell")
+@case("txn003-key-refused", [("TXN003", "network", "latent")], NO, state="cannot-tell")
 def _() -> House:
     """The phone sends the keys that its user presses as INFO, and the provider refuses them with
     415: the menu of a voice mailbox hears nothing, unless they go in RTP as well."""
@@ -175,7 +175,7 @@ def _text(status: int) -> House:
     return later(house)
 
 
-@case("txn003-text-refused", [("TXN003", "unknown", "observed")], NO)
+@case("txn003-text-refused", [("TXN003", "provider", "observed")], NO)
 def _() -> House:
     """A text message is refused with 403: nobody gets it."""
     return _text(403)
@@ -187,7 +187,8 @@ def _() -> House:
     return _text(404)
 
 
-@case("txn003-near-miss-text-to-a-phone", [("TXN003", "unknown", "latent")], NO)
+@case("txn003-near-miss-text-to-a-phone", [("TXN003", "phone", "latent")], NO,
+      state="cannot-tell")  # fmt: skip
 def _() -> House:
     """The provider sends a text message to a phone, which takes none (405): that hurts nobody who
     did not expect one."""

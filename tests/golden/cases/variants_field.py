@@ -93,7 +93,7 @@ def _() -> House:
     return later(house)
 
 
-@case("reg001-no-server-takes-it", [("REG001", "unknown", "observed")], [*DLG, *ALG])
+@case("reg001-no-server-takes-it", [("REG001", "provider", "observed")], [*DLG, *ALG])
 def _() -> House:
     """Each of the two servers says 503."""
     house = House()

@@ -22,8 +22,9 @@ What else looks the same
     nothing about the other end. A BYE with credentials was not captured (CAP002), or is unanswered
     (TXN003). The phone got another LAN address in the call, or left out the Route of its BYE, and
     the other end did not know it. The TCP connection of the call broke: the other end was
-    restarted, and the address of the phone is no reason. A private Contact is no cause if the
-    provider was seen to find the phone past it.
+    restarted, and the address of the phone is no reason. A BYE to the URI that was called, without
+    a Route: the other end may not tell it for one of this call. A private Contact is no cause if
+    the provider was seen to find the phone past it.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
@@ -141,6 +142,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             step = other_server.NEXT
         elif phone and (other := in_house.came_back_for(call, d.bye, "BYE")):
             said = f"it came back for {other}, a phone here, which did not take it for this call"
+        elif phone and (dialled := route_set.dialled(d.bye)):
+            said, step = f"the other end no longer has the call, or {dialled}", route_set.DIALLED
         elif phone and (no_route := route_set.unrouted(d.bye, line)):
             said, step = f"the other end no longer has the call, or {no_route}", route_set.UNROUTED
         elif call.two_sided and call.inbound is not None and phone and (old := _moved(call)):

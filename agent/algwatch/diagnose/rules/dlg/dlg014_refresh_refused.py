@@ -5,25 +5,28 @@ What it sees
     A re-INVITE or UPDATE inside a call is refused, and its sender's BYE follows within half a
     second. No person hangs up so soon after an invisible message. Or it asks for hold and the 2xx
     says sendrecv: the other end is not on hold. Or it is refused with 491 again and again, although
-    the other end has no request of its own on the way, or a hold is refused, and none is accepted
-    until the call ends. Or it takes the call off hold, and the 2xx has the address 0.0.0.0 or says
-    inactive, although the other end has no hold of its own: nothing later brings the audio back.
+    the other end has no request of its own on the way, or a hold is refused, or it is refused for
+    another reason than its media, and none is accepted until the call ends. Or it takes the call
+    off hold, and the 2xx has the address 0.0.0.0 or says inactive, although the other end has no
+    hold of its own: nothing later brings the audio back.
 
 Why it breaks calls
     A refused re-INVITE leaves the call as it was (RFC 3261 section 14.1), but many ends give the
     call up: after a PBX asked for direct media, a fax for T.38, a user for hold. After a 408 or 481
-    each end has to. Without hold the other end hears no music, and goes on sending. If the hold
-    stays, the end that wanted it off must not send RTP: the other user hears nothing.
+    each end has to, and a session that is never refreshed ends (RFC 4028 section 10). Without hold
+    the other end hears no music, and goes on sending. If the hold stays, the end that wanted it off
+    must not send RTP: the other user hears nothing.
 
 What else looks the same
-    The call goes on after the refusal, or the same is asked in another way (a re-INVITE after an
-    UPDATE with 405). Two re-INVITEs cross (491, or 500 with Retry-After) and the call goes on, a
-    challenge (401, 407), a refusal by a person (486, 603) or a request taken back (487). A BYE of
-    the other end. A session timer: DLG007. A dialog unknown to the other end: DLG008. A CSeq number
-    that did not rise: the refusal is right, and its sender at fault. A header field taken out by
-    the router: ALG018. A codec or media line changed by the router: the finding says so, and only a
-    trial without its ALG shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs
-    no direction in its answer. The user at the other end may have put the call on hold as well,
+    The call goes on after a refusal of other media (415, 488, 606), or the same is asked in another
+    way (a re-INVITE after an UPDATE with 405). An UPDATE before the answer: TXN003. Two re-INVITEs
+    cross (491, or 500 with Retry-After) and the call goes on, a challenge (401, 407) that is
+    answered, a refusal by a person (486, 603) or a request taken back (487). A BYE of the other
+    end. A session timer: DLG007. A dialog unknown to the other end: DLG008. A CSeq number that did
+    not rise: the refusal is right, and its sender at fault. A header field taken out by the router:
+    ALG018. A codec or media line changed by the router: the finding says so, and only a trial
+    without its ALG shows whether that was the reason. A hold as in RFC 2543 (c=0.0.0.0) needs no
+    direction in its answer. The user at the other end may have put the call on hold as well,
     without a request.
 
 Recommendation
@@ -53,8 +56,8 @@ from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.denied import GLARE, is_unheld, is_unresumed
 from algwatch.sip.message import Message, to_text
-from algwatch.sip.status_codes import GONE
-from algwatch.sip.timers import SECOND
+from algwatch.sip.status_codes import ANEW, GONE
+from algwatch.sip.timers import SECOND, T4
 
 RULE = Rule(
     "DLG014", "refresh-refused", "warning", CALL, ("RFC 3261 14.1", "RFC 3261 12.2.1.2"),
@@ -157,22 +160,26 @@ def _never_granted(call: Call, known: Known) -> Iterator[Finding]:
     if one is None:
         return
     status = one.reply.row[STATUS]
+    ended = min((s.bye_at for s in call.seen if s.bye_at), default=known.now)
+    if status in GONE and (call.disowned is not None or _is_gone(call)):
+        return  # DLG008
     if status < 300:
         of = _unheld if one.hold else _unresumed
         yield of(call, known, one.asked, one.reply, False)
         return
-    if None in every or (one.count < OFTEN and (status == GLARE or not one.hold)):
-        return
+    late = status in (*ANEW, *GONE) and not one.hold and ended - one.reply.row[AT] < T4
+    if None in every or late or (status == GLARE and one.count < OFTEN):
+        return  # it may have been sent anew after that
     often = f", {times(one.count)}" if one.count > 1 else ""
     wanted = "asked for hold, and " if one.hold else ""
     so, why, step = "", cause.REFUSED, f"Ask whoever refused it what {status} stands for there"
     where = _answerer(call, one.asked, "network")
-    late = next(filter(None, (_out_of_order(call, d.asked, d.reply) for d in every if d)), None)
+    wrong = next(filter(None, (_out_of_order(call, d.asked, d.reply) for d in every if d)), None)
     if status == GLARE:
         so = ", as if another request was on its way, and none was seen"
         step += ", and for which request of its own it waits"
-    elif late is not None:
-        where, why, so = late.where, late.cause, f": {late.what}"
+    elif wrong is not None:
+        where, why, so = wrong.where, wrong.cause, f": {wrong.what}"
     yield RULE.finding(
         where, "observed" if one.count >= OFTEN else "latent",
         f"{_named(call, one.asked)} {wanted}was refused with {status}{often}{so}. None was "
@@ -180,8 +187,12 @@ def _never_granted(call: Call, known: Known) -> Iterator[Finding]:
         [evidence(one.asked, "asked to change the session", "200"),
          evidence(one.reply, f"refused with {status}{often}", "200")],
         call.call_id, cause=why, call_id=call.call_id, line=known.line_name(call),
-        symptom=one.count >= OFTEN and late is None, next_step="" if late else f"{step}.",
+        symptom=wrong is None or one.count < OFTEN, next_step="" if wrong else f"{step}.",
     )  # fmt: skip
+
+
+def _is_gone(call: Call) -> bool:
+    return any(s.current is not None and s.current.bye_status in GONE for s in call.seen)
 
 
 def _unheld(call: Call, known: Known, asked: Sighting, reply: Sighting,

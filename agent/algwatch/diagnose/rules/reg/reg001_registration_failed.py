@@ -43,6 +43,7 @@ from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.refused import PASSWORD, answerer
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.reg.reg003_other_expires import too_brief
 from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading, severity
@@ -68,7 +69,6 @@ ONE_SERVER = (
     "Let the phone keep to one server of its provider (its address as outbound proxy), or ask the "
     "provider whether its servers know the nonces of one another."
 )
-PASSWORD = "Check the user name and the password that the phone has for its provider."
 
 
 def check(registered: Registered, known: Known) -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         reading = Reading(where, why, "")
         step = PASSWORD if why == cause.REFUSED else ONE_SERVER if registered.near.roams else ""
     else:
-        reading = Reading("unknown", cause.REFUSED, "")
+        reading = Reading(answerer(exchange), cause.REFUSED, "")
         what = f"was refused with {t.status}"
         if (named := other_aor.reading(registered, known)) is not None:
             reading, what = named, f"{what}, {named.what}"

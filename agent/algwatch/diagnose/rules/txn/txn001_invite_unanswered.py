@@ -3,7 +3,8 @@
 
 What it sees
     An INVITE, its retransmissions at T1, 2*T1, 4*T1 and so on, and no response for 64*T1 = 32 s; of
-    a re-INVITE, until the BYE, if that took longer than three retransmissions.
+    a re-INVITE, until the BYE, if that took longer than three retransmissions. A re-INVITE over
+    TCP, which repeats none, without a response for that time.
 
 Why it breaks calls
     The caller hears nothing and gives up. The two taps show the place: if the INVITE is on the LAN
@@ -12,9 +13,10 @@ Why it breaks calls
 What else looks the same
     Internet scanners try WAN port 5060: they have no mapping, the router drops them, and nothing is
     wrong. (A provider called by a phone is no scanner.) An INVITE without a retransmission is not
-    judged. If the capture lost packets (CAP002), only an INVITE repeated to the end is judged, and
-    no place is named. Ringing that came to another phone: TXN006. A phone with another LAN address
-    since: nobody is at the old one.
+    judged, or over TCP not for sure: the capture may have lost the response. If the capture lost
+    packets (CAP002), only an INVITE repeated to the end is judged, and no place is named. Ringing
+    that came to another phone: TXN006. A phone with another LAN address since: nobody is at the old
+    one.
 
 Recommendation
     Router: find the reason (size, RTP port collision, helper). Far side: look for loss or a filter
@@ -48,11 +50,12 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.oversized import is_fragmented
-from algwatch.diagnose.rule import Rule, evidence
+from algwatch.diagnose.recapture import GAPS
+from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import parsed
-from algwatch.sip.transaction import Transaction
+from algwatch.sip.transaction import UDP, Transaction
 
 RULE = Rule(
     "TXN001", "invite-unanswered", "error", CALL, ("RFC 3261 17.1.1.2",),
@@ -63,6 +66,8 @@ SHORTER = (
     "Make the INVITE shorter (fewer codecs) or use TCP: if it is answered then, fragments are lost "
     "beyond this router."
 )
+
+ONCE = "TCP brings each message once, so nobody answered it, or the response was not captured"
 
 Which = tuple[int, bool]  # CSeq number, and whether it is the caller's: each end counts its own
 
@@ -83,10 +88,13 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     reading = _reading(call, known, which, copy, bool(heard), lossy)
     if reading is None:
         return
+    unsure = all(t.requests == 1 for _, t, _ in silent)
+    if unsure:
+        reading = Reading("unknown", cause.UNKNOWN, ONCE, step=GAPS)
     sent = max(t.requests for _, t, _ in silent)
     yield RULE.finding(
-        reading.where, "observed",
-        f"{_name(s, t)} to {somebody(call.to)} was sent {sent} times and got no response "
+        reading.where, "latent" if unsure else "observed",
+        f"{_name(s, t)} to {somebody(call.to)} was sent {times(sent)} and got no response "
         f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
@@ -146,8 +154,8 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if not wan:
         if unpaired is None:
             return None
-        # It may well have left through an unwatched WAN.
-        if known.line_of(unpaired.phone, unpaired.remote) is not None:
+        # Without a line to this host, it may well have left through an unwatched WAN.
+        if known.lines_at(copy.ends.dst):
             return Reading("router", cause.ROUTER, "it never left the router")
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     inward = call.inbound is not None and call.inbound == which[1]
@@ -230,9 +238,14 @@ def _unanswered(call: Call, side: int) -> tuple[Transaction, Sighting] | None:
 
 
 def _last(s: DialogSet) -> tuple[Transaction, Sighting] | None:
-    """The INVITE repeated in vain."""
+    """The INVITE repeated in vain, or a re-INVITE over TCP, which repeats none. If the first INVITE
+    came once, the outcome of the call tells enough."""
     last = s.unanswered()
-    return last if last is not None and last[0].requests > 1 else None
+    if last is None or last[0].requests > 1:
+        return last
+    d = s.current
+    once = d is not None and d.silent and d.waits_for(last[0]) and last[1].ends.proto != UDP
+    return last if once else None
 
 
 def _which(s: DialogSet, t: Transaction) -> Which:

@@ -1,46 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TXN003: a request other than INVITE was never answered, or a BYE was refused.
+"""TXN003: a request other than INVITE was never answered, or was refused.
 
 What it sees
-    A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or a BYE
-    refused with another status than 404, 408, 410 or 481; or a request repeated again and again
-    after its response, so its sender does not get it. Or a text message (MESSAGE) or a key pressed
-    in a call (INFO with DTMF), refused by no person. The two taps tell how far the request came,
-    whether a response came and was lost, whether the router sent it to a port without the phone,
-    and whether it went to a Contact written by the router.
+    A request (no INVITE, ACK or REGISTER) without any response until Timer F, 32 s; or refused by
+    no person, or redirected or challenged and not sent anew; or repeated again and again after its
+    response, so its sender does not get it. The two taps tell how far the request came, whether a
+    response came and was lost, whether the router sent it to a port without the phone, and whether
+    it went to a Contact written by the router. A response that crossed the router shows that both
+    ways work: then the reason of a refusal lies with the end that gave it.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. Users wait
-    for the effect of MESSAGE, REFER, UPDATE and PRACK. Unanswered OPTIONS, NOTIFY, SUBSCRIBE and
-    PUBLISH, and those whose response is not heard, hurt only later: possible harm, as is a PRACK of
-    a call that was answered and acknowledged all the same.
+    for the effect of MESSAGE, REFER, UPDATE and PRACK. Unanswered OPTIONS, NOTIFY, SUBSCRIBE, INFO
+    and PUBLISH, all refusals but those of a BYE or a text message from here, and responses that are
+    not heard hurt only later: possible harm, and no all-clear. So it is with a PRACK of a call that
+    was answered and acknowledged all the same.
 
 What else looks the same
     A request over UDP without a repeat: its response was not captured, or its sender is gone. Over
     TCP, a response on one side alone: the other capture lost a segment, or a proxy has it. A
-    request at the end of a capture: it is judged after 32 s only. A peer with a 404 or 405 to
-    OPTIONS is there. OPTIONS answered before: TXN004. A BYE refused with 404, 408, 410 or 481:
-    DLG008. A CSeq number that is not above its sender's INVITE: the refusal, or the silence, is
-    right. A BYE past the proxies of its call: the phone left its Route out, or they did not record
-    themselves; so with a Route or Request-URI that nobody can reach from here. A repeated BYE
-    refused with 500 may have ended the call: possible harm. A request after the NAT had dropped the
-    mapping of its phone, or on another path: no router has to let it in, and the finding says so.
-    A phone got another LAN address in the call, so its requests come from there, or those for it go
-    to the old one.
+    request at the end of a capture: it is judged after 32 s only. Any answer to OPTIONS, to a
+    NOTIFY as keep-alive, or to an INFO without a body shows that the peer is there. OPTIONS
+    answered before: TXN004. A person declined, or the number is nobody's (MESSAGE, REFER). A
+    challenge (401, 407), a redirection, or a 412, 423, 491 or 503, if the request is sent anew in
+    5 s. 481 to a NOTIFY without a subscription. A refused refresh of a subscription, or another
+    refused REFER: DLG012. An UPDATE after the answer: DLG014. A CANCEL refused with 481: TXN007. A
+    BYE refused with 404, 408, 410 or 481: DLG008. A CSeq number that is not above its sender's
+    INVITE: the refusal, or the silence, is right. A header field taken out by the router: ALG018. A
+    BYE past the proxies of its call: the phone left its Route out, or they did not record
+    themselves; so with a Route or Request-URI that nobody can reach from here, or to the number
+    that was dialled. A repeated BYE refused with 500 may have ended the call: possible harm. A
+    request after the NAT had dropped the mapping of its phone, or on another path: no router has to
+    let it in, and the finding says so. A phone got another LAN address in the call, so its requests
+    come from there, or those for it go to the old one.
 
 Recommendation
-    Find the place of the stop. If the mapping had expired: a shorter refresh or keep-alive on the
-    phone. Beyond the router: look for a filter, or for an absent peer.
+    Unanswered: find the place of the stop. If the mapping had expired: a shorter refresh or
+    keep-alive on the phone. Beyond the router: look for a filter, or for an absent peer. Refused:
+    the status gives the reason (401: the password; 405, 489, 501: turn the feature off). Turning
+    off the ALG does not help.
 
 References
-    RFC 3261 sections 15.1.2, 17.1.2.2 (Timer F).
+    RFC 3261 sections 8.1.3.5, 12.2.1.1, 15.1.2, 17.1.2.2 (Timer F), 22.2; RFC 3428 section 7; RFC
+    3903 section 4.2; RFC 6665 sections 4.1.2, 4.2.2; RFC 6086 section 4.2.2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algwatch.base import address, quote
+from algwatch.base import quote
 from algwatch.base.native.layout import REGISTER, ROW_TCP
 from algwatch.base.sighting import AT, BITS, TO_TAG, Sighting
 from algwatch.compare.call import Call
@@ -51,10 +60,10 @@ from algwatch.diagnose import (
     misrouted,
     moved,
     out_of_order,
+    refused,
     renamed,
     retargeted,
     route_set,
-    taken_out,
     unheard,
 )
 from algwatch.diagnose.finding import Finding
@@ -62,22 +71,23 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.recapture import GAPS, SEGMENT
 from algwatch.diagnose.rule import Rule, evidence, times
+from algwatch.diagnose.rules.txn.txn001_invite_unanswered import ONCE
 from algwatch.diagnose.subject import TRANSACTION
 from algwatch.sip.message import Message, to_text
-from algwatch.sip.status_codes import GONE, NO_FAULT
+from algwatch.sip.status_codes import GONE
 from algwatch.sip.timers import SECOND, TIMER_F
 from algwatch.sip.transaction import DEAF, UDP, Transaction
 
 RULE = Rule(
     "TXN003", "request-failed", "warning", TRANSACTION,
     ("RFC 3261 15.1.2", "RFC 3261 17.1.2.2"),
-    "A request other than INVITE was never answered, or a BYE was refused.",
+    "A request other than INVITE was never answered, or was refused.",
 )  # fmt: skip
 
+# The other end has heard it: the call is over for both.
+ENDING = ("BYE", "CANCEL")
 # A user notices a missing answer to these.
 CRITICAL = ("BYE", "CANCEL", "MESSAGE", "REFER", "UPDATE", "PRACK")
-# A missing answer to these ends a subscription silently (RFC 6665 sections 4.1.2, 4.2.2).
-SUBSCRIBING = ("SUBSCRIBE", "NOTIFY")
 
 
 def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
@@ -88,8 +98,8 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
     if t.late >= DEAF and (exchange.method in CRITICAL or _is_retransmitted(t)):
         yield from _not_heard(exchange)
         return
-    if _is_in_vain(exchange):
-        yield _in_vain(exchange)
+    if refused.is_in_vain(exchange, known):
+        yield refused.in_vain(RULE, exchange)
         return
     if status and (exchange.method != "BYE" or status in GONE or status < 300):
         return  # any answer shows that the other end is there; a ghost dialog is DLG008
@@ -106,7 +116,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         harm = "none"
     if status:
         what = f"was refused with {status}: the other end may still be in the call"
-        where, why = "unknown", cause.REFUSED
+        where, why = refused.answerer(exchange), cause.REFUSED
         if (late := _out_of_order(exchange, known)) is not None:
             where, why = late.where, late.cause
             what = f"was refused with {status}: {late.what}, and the other end may still be there"
@@ -136,8 +146,7 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
         where, harm, f"{asked} {what}.", proof,
         f"{exchange.method}/{key}", cause=why, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else reading.line, next_step=reading.step,
-        symptom=unsure or (harm == "latent" and exchange.method in SUBSCRIBING),
-        severity=severity(reading),
+        symptom=unsure or harm == "latent", severity=severity(reading),
     )  # fmt: skip
 
 
@@ -161,50 +170,6 @@ def severity(reading: Reading) -> str:
     return "warning" if reading.cause == cause.CAPTURE else ""
 
 
-def _is_in_vain(exchange: Exchange) -> bool:
-    """A refused request with user input, declined by nobody."""
-    if exchange.status < 400 or exchange.status in NO_FAULT or exchange.request is None:
-        return False
-    if taken_out.of_exchange(exchange) is not None:
-        return False  # ALG018
-    if exchange.method == "INFO":
-        return b"dtmf" in Message(exchange.request.payload).content_type.lower().encode()
-    return exchange.method == "MESSAGE"
-
-
-def _in_vain(exchange: Exchange) -> Finding:
-    request, response = exchange.request, exchange.entered.response
-    assert request is not None
-    status, target = exchange.status, quote.somebody(to_text(Message(request.payload).to.uri))
-    what = "The text message"
-    if exchange.method == "INFO":
-        what = "The key pressed in the call (INFO)"
-    proof = [evidence(request, f"the {quote.method(exchange.method)}", "200")]
-    if response is not None:
-        proof.append(evidence(response, f"refused with {status}", "200"))
-    key = exchange.call_id if exchange.method == "INFO" else target
-    # A key may have been sent by RTP as well, and not every phone here takes texts.
-    sent = _is_sent_here(exchange, request)
-    sure = exchange.method == "MESSAGE" and sent
-    return RULE.finding(
-        "unknown", "observed" if sure else "latent",
-        f"{what} to {target} was refused with {status}.", proof,
-        f"{exchange.method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
-        line=exchange.line.name if exchange.line else "", symptom=exchange.method == "INFO",
-        next_step="Set the phone to send DTMF in RTP (RFC 4733)." if exchange.method == "INFO"
-        else f"Ask the provider why it refuses text messages with {status}." if sure
-        else "Look whether the phone that refused it can take text messages at all.",
-    )  # fmt: skip
-
-
-def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
-    """A phone here sent it. With one side only, addresses in the LAN decide."""
-    if exchange.outbound is not None:
-        return exchange.outbound
-    ends = request.ends
-    return address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst)
-
-
 def _is_retransmitted(t: Transaction) -> bool:
     """Its copies ended with Timer F: some ends send each keep-alive as the same request. REGISTER
     is left to REG001."""
@@ -222,12 +187,13 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     target = quote.somebody(to_text(Message(request.payload).to.uri))
     method = exchange.method
     key = exchange.call_id if method in CRITICAL else f"deaf/{target}"
+    hurts = method in CRITICAL and method not in ENDING
     yield RULE.finding(
-        "unknown", "observed" if method in CRITICAL else "latent",
+        "unknown", "observed" if hurts else "latent",
         f"The {quote.method(method)} to {target} came again {times(t.late)} after its "
         "response: the response does not reach its sender, or is not taken there.",
         proof, f"{method}/{key}", cause=cause.UNKNOWN, call_id=exchange.call_id,
-        line=exchange.line.name if exchange.line else "", symptom=method in SUBSCRIBING,
+        line=exchange.line.name if exchange.line else "", symptom=not hurts,
     )  # fmt: skip
 
 
@@ -258,9 +224,7 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
             )
         )
     if doubted and _came_once(exchange):
-        return Reading("unknown", cause.UNKNOWN, (
-            "TCP brings each message once, so nobody answered it, or the response was not captured"
-        ), step=GAPS)  # fmt: skip
+        return Reading("unknown", cause.UNKNOWN, ONCE, step=GAPS)
     if not exchange.two_sided or exchange.outbound is None:
         return Reading("unknown", cause.UNKNOWN, "nobody answered it")
     if exchange.request is not None and known.capture.own.is_hidden(exchange.request):
@@ -289,7 +253,9 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
             return gone or misrouted.given_to_no_phone(
                 exchange.request, known, "it reached this router and was given to no phone"
             )
-        if not exchange.unpaired or exchange.line is None:
+        request = exchange.request
+        reached = request is not None and (exchange.line or known.lines_at(request.ends.dst))
+        if not exchange.unpaired or not reached:
             # It may well have left through an unwatched WAN.
             return Reading("unknown", cause.UNKNOWN, "nobody answered it")
         return Reading("router", cause.ROUTER, "it never left the router")
@@ -331,6 +297,9 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return Reading("unknown", cause.UNKNOWN, (
             f"it left the router, and nobody answered; its {by} names {host}, a private address"
         ), step=TARGET)  # fmt: skip
+    if so := route_set.dialled(left.request):
+        what = f"it left the router, and nobody answered; {so}"
+        return Reading("unknown", cause.UNKNOWN, what, step=route_set.DIALLED)
     if so := route_set.unrouted(left.request, exchange.line):
         what = f"it left the router, and nobody answered; {so}"
         return Reading("unknown", cause.UNKNOWN, what, step=route_set.UNROUTED)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests other than INVITE, BYE and REGISTER that were refused, and not by a person.
+
+A response shows that both ways and the NAT work, so the end that gave it has the reason."""
+
+from __future__ import annotations
+
+from algwatch.base import address, quote
+from algwatch.base.sighting import TO_TAG, Sighting
+from algwatch.compare.exchange import Exchange
+from algwatch.diagnose import cause, taken_out
+from algwatch.diagnose.finding import Finding
+from algwatch.diagnose.known import Known
+from algwatch.diagnose.rule import Rule, evidence
+from algwatch.sip.message import Message, to_text
+from algwatch.sip.status_codes import ANEW, CHALLENGES, NO_DIALOG, NO_FAULT
+
+PASSWORD = "Check the user name and the password that the phone has for its provider."
+FOLLOWS = "Look whether the end that sent it follows redirections (3xx)."
+OFF = ("Ask the provider what {} stands for there, or turn off at the phone what it asks for "
+       "(lamps, messages waiting, presence).")  # fmt: skip
+# The other end lacks what an INFO asks for (RFC 6086 section 4.2.2), and the call goes on without.
+LACKS = (405, 415, 469, 488, 489, 501)
+KEEP_ALIVE = b"keep-alive"
+
+
+def is_in_vain(exchange: Exchange, known: Known) -> bool:
+    """A refused request that does not do its work, declined by nobody."""
+    request, status = exchange.request, exchange.status
+    if status < 300 or request is None or taken_out.of_exchange(exchange) is not None:
+        return False  # ALG018
+    if exchange.method == "UPDATE" and exchange.entered.acked_at:
+        return False  # DLG014, DLG008
+    judge = _JUDGES.get(exchange.method)
+    return judge is not None and judge(status, request, known)
+
+
+def _message(status: int, request: Sighting, known: Known) -> bool:
+    return status not in NO_FAULT
+
+
+def _info(status: int, request: Sighting, known: Known) -> bool:
+    """Without a body it asks only whether the call is still there."""
+    message = Message(request.payload)
+    if b"dtmf" in message.content_type.lower().encode():
+        return True
+    return status == NO_DIALOG or (bool(message.body) and status not in LACKS)
+
+
+def _refer(status: int, request: Sighting, known: Known) -> bool:
+    """Any other refusal is DLG012's."""
+    return status < 400 or status in CHALLENGES or status == 491
+
+
+def _notify(status: int, request: Sighting, known: Known) -> bool:
+    """481 ends a subscription (RFC 6665 section 4.2.2): DLG012 knows whether it lived. Any answer
+    to a keep-alive is one."""
+    events = Message(request.payload).header("Event")
+    if status == NO_DIALOG or (bool(events) and events[0].strip().lower() == KEEP_ALIVE):
+        return False
+    one = known.subscribed(request)
+    return one is None or one.disordered is None
+
+
+def _subscribe(status: int, request: Sighting, known: Known) -> bool:
+    """A refused refresh is DLG012's, and to end a subscription is never in vain."""
+    if not request.row[TO_TAG]:
+        return True
+    expires = Message(request.payload).expires.strip()
+    one = known.subscribed(request)
+    lived = one is not None and bool(one.near.accepted_at) and one.outbound is not False
+    return not lived and not (bool(expires) and not expires.strip("0"))
+
+
+def _cancel(status: int, request: Sighting, known: Known) -> bool:
+    """481 is TXN007's."""
+    call = known.call(request)
+    ended = call is not None and any(s.rejected == 487 for s in call.seen)
+    return status != NO_DIALOG and not ended
+
+
+def _any(status: int, request: Sighting, known: Known) -> bool:
+    return True
+
+
+_JUDGES = {
+    "MESSAGE": _message, "INFO": _info, "REFER": _refer, "NOTIFY": _notify,
+    "SUBSCRIBE": _subscribe, "UPDATE": _any, "CANCEL": _cancel, "PUBLISH": _any, "PRACK": _any,
+}  # fmt: skip
+
+
+def in_vain(rule: Rule, exchange: Exchange) -> Finding:
+    request, response, method = exchange.request, exchange.entered.response, exchange.method
+    assert request is not None
+    status, target = exchange.status, quote.somebody(to_text(Message(request.payload).to.uri))
+    what = f"The {quote.method(method)}"
+    if method == "MESSAGE":
+        what = "The text message"
+    elif method == "INFO" and b"dtmf" in Message(request.payload).content_type.lower().encode():
+        what = "The key pressed in the call (INFO)"
+    proof = [evidence(request, f"the {quote.method(method)}", "200")]
+    if response is not None:
+        proof.append(evidence(response, _how(status), "200"))
+    in_dialog = bool(request.row[TO_TAG]) or method == "CANCEL"
+    key = exchange.call_id if in_dialog and method != "MESSAGE" else target
+    # A key may have been sent by RTP as well, and not every phone here takes texts.
+    sure = method == "MESSAGE" and _is_sent_here(exchange, request)
+    so = ", and it was not sent anew" if status in ANEW and method != "CANCEL" else ""
+    return rule.finding(
+        answerer(exchange), "observed" if sure else "latent",
+        f"{what} to {target} was {_how(status)}{so}.", proof,
+        f"{method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
+        line=exchange.line.name if exchange.line else "", symptom=not sure,
+        next_step=_step(method, status, what, sure),
+    )  # fmt: skip
+
+
+def _how(status: int) -> str:
+    return f"{'redirected' if status < 400 else 'refused'} with {status}"
+
+
+def _step(method: str, status: int, what: str, sure: bool) -> str:
+    if status in CHALLENGES:
+        return PASSWORD
+    if status < 400:
+        return FOLLOWS
+    if what.startswith("The key"):
+        return "Set the phone to send DTMF in RTP (RFC 4733)."
+    if method == "MESSAGE":
+        if sure:
+            return f"Ask the provider why it refuses text messages with {status}."
+        return "Look whether the phone that refused it can take text messages at all."
+    if method in ("SUBSCRIBE", "PUBLISH"):
+        return OFF.format(status)
+    return ""
+
+
+def answerer(exchange: Exchange) -> str:
+    """The place of the end that refused this request, if the response crossed this router. It may
+    have refused a request that the router had changed for that."""
+    left, request = exchange.left, exchange.request
+    if exchange.status == NO_DIALOG:
+        return "unknown"  # either end may be wrong about it
+    if exchange.outbound is None or left is None or not left.finals or request is None:
+        return "unknown"
+    if left.request is None or left.request.payload != request.payload:
+        return "unknown"
+    if not exchange.outbound:
+        return "phone"
+    return "network" if request.row[TO_TAG] else "provider"
+
+
+def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
+    """A phone here sent it. With one side only, addresses in the LAN decide."""
+    if exchange.outbound is not None:
+        return exchange.outbound
+    ends = request.ends
+    return address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst)
