@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base.native.layout import CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
-from algwatch.base.sighting import BITS, CALL, FLOW, METHOD, STATUS, TXN, Row, Sighting
+from algwatch.base.sighting import BITS, CALL, CSEQ, FLOW, METHOD, STATUS, TXN, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.transaction import WAY, Transaction, Way
 
@@ -56,8 +56,10 @@ class Doubt:
         """What this message follows: its request, or the INVITE of its call."""
         t = self._table.get(row[TXN] ^ row[CALL])
         if not row[STATUS]:
-            # An ACK to a refusal is part of the transaction of its INVITE.
-            return self.invite(row[CALL]) if t is None or t.method != row[METHOD] else None
+            # An ACK to a refusal is part of the transaction of its INVITE. Another CSeq number on a
+            # branch in use is another request.
+            again = t is not None and t.method == row[METHOD] and t.cseq == row[CSEQ]
+            return None if again else self.invite(row[CALL])
         if (t is None or not t.flow) and row[METHOD] == INVITE:  # it has another Via
             return self.invite(row[CALL])
         return t
@@ -102,6 +104,13 @@ class Doubt:
 def way_back(row: Row, t: Transaction) -> Way:
     """The way of a message that follows this request."""
     return row[FLOW], row[BITS] & WAY, t.bits & WAY
+
+
+def is_before(row: Row, ends: bytes, t: Transaction) -> bool:
+    """True if t began with a response that is no answer to this request, because it came on another
+    way. One that goes back may answer a copy of the request from before the capture. ends: of the
+    request, empty if not known."""
+    return bool(ends) and not _goes(row, ends, t, back=True)
 
 
 def _goes(row: Row, ends: bytes, t: Transaction, back: bool) -> bool:
