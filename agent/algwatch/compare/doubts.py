@@ -99,7 +99,8 @@ class Doubts:
             alone, doubt = self.held[copy], self._of[copy.side]
             known = copy.paired or alone or copy.row[AT] + WINDOW < now
             early = not copy.paired and now <= copy.row[AT] + 3 * WINDOW and self._is_early(copy)
-            if (early or not known) and doubt.doubts(copy):
+            waits = (early or not known) and copy.row[CALL] not in doubt.spilled
+            if waits and doubt.doubts(copy):
                 continue  # a message waits for those of its call before it
             del self.held[copy]
             queue.popleft()
@@ -107,7 +108,7 @@ class Doubts:
                 heappush(heads, (queue[0][0], key))
             else:
                 del self._queues[key]
-            doubt.release(copy)
+            doubt.release(copy, not queue)
             doubtful = (alone or now == NEVER) and not copy.paired and doubt.doubts(copy)
             if not doubtful or self._may_be_stopped(copy):
                 side = self._sides[copy.side]
@@ -117,6 +118,8 @@ class Doubts:
                 row = copy.row
                 self.beside.add((row[CALL], row[METHOD], bool(row[STATUS])), copy.ends.src)
         self._stopped.clear()
+        for doubt in self._of:
+            doubt.spilled.clear()
         if told:
             self._queued.sort()
             for side in self._sides:

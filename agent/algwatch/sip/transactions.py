@@ -94,8 +94,7 @@ class Transactions:
         self.meet = meet
         self.stray: Stray | None = None
         self.doubt: Doubt | None = None
-        self.messages = self.strays = self.kept = 0
-        self.duplicates = 0
+        self.messages = self.strays = self.kept = self.duplicates = 0
         self.duplicate: Seen | None = None
         self.impostors: list[Seen] = []
         self.weighs = False
@@ -141,7 +140,7 @@ class Transactions:
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
-            if held and call in held and doubt is not None and doubt.left > 0:
+            if held and call in held and doubt is not None and doubt.has_room(call):
                 size += doubt.hold(batch.sighting(side, row, i))
                 continue
             key ^= call  # two calls with one branch are no retransmission, nor a duplicate
