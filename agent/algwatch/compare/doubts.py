@@ -65,7 +65,7 @@ class Doubts:
         self._place = 0
         self._waiting: list[Crossing | Same] = []
         self.beside: Table[tuple[int, int, bool], str] = Table(BESIDE)
-        self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
+        self._stopped: set[int] = set()  # calls with a message just known to have no copy
         for side in (LAN, WAN):
             transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
             room = min(memory // PART, MOST)
@@ -84,9 +84,7 @@ class Doubts:
             self.fresh.clear()
         for crossing in crossings:
             if isinstance(crossing, Crossing) and crossing.flow_pair is None:
-                row = crossing.entered.row
-                if row[METHOD] == INVITE and not row[STATUS]:
-                    self._stopped.add(row[CALL])
+                self._stopped.add(crossing.entered.row[CALL])
                 if crossing.entered in self.held:
                     self.held[crossing.entered] = True
         told = False
@@ -154,15 +152,14 @@ class Doubts:
         row, ends = copy.row, copy.packed_ends
         call = self._calls.get(row[CALL])
         if not row[STATUS]:
-            known = call is not None and (call.paired or self._is_stopped(call))
-            return call is None or not known or self._is_of_call(copy, call)
+            return call is None or self._is_of_call(copy, call)
         t = self._of[copy.side].asked(row)
         if t is None or not self._is_known(t, call):
             return True
         if ends[16:32] != t.ends[:16] or same_way(row, t) or self._has_right(copy):
             return False
         # After a provisional response that came as it has to come, the final one may be stopped.
-        if t.way_back[0] and (row[STATUS] < 200 or t.final_flow == t.way_back[0]):
+        if t.way_back[0] and t.final_flow == t.way_back[0]:
             return False
         inbound = _is_inbound(t, call, copy.side)
         if inbound is False and copy.side == WAN:
@@ -172,7 +169,7 @@ class Doubts:
         return stopped and ends[:16] == t.ends[16:32]
 
     def _is_stopped(self, call: Call) -> bool:
-        """Its INVITE did not cross."""
+        """Its INVITE, the first of its messages, did not cross."""
         return "INVITE" in call.unpaired or not self._stopped.isdisjoint(call.keys)
 
     def _is_known(self, t: Transaction, call: Call | None) -> bool:
