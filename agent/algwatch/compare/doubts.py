@@ -213,7 +213,8 @@ class Doubts:
         near |= {host for one in asked for host in (one[:16], one[16:32])} - beyond
         if row[METHOD] == CANCEL:  # it goes the way of its INVITE (RFC 3261 section 9.1)
             there = not row[BITS] & s.invite.bits & ROW_DIRECTED or same_way(row, s.invite)
-            return there and ends[:32] == s.invite.ends[:32]
+            was = s.invite.ends
+            return there and ends[:32] + ends[42:44] == was[:32] + was[42:44]
         if came_in(copy) and source in (beyond if lan else near):
             return False  # the router sends what comes from there
         if lan:
