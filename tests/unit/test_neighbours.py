@@ -296,3 +296,32 @@ def test_nor_as_the_last_one_captured(live: bool, make: Callable[[], House]) -> 
         if _told(forged.judged(live)[1]) != _told(without.judged(live)[1]):
             wrong[name] = _told(forged.judged(live)[1])
     assert not wrong
+
+
+def _floods(forge: Callable[[Attacked], None]) -> Callable[[Attacked], None]:
+    """Beside a forgery a LAN host has a call of its own, and just before another one sends 60
+    responses of 20 kB into it: none of them counts before it is known whether they cross."""
+
+    def flood(attacked: Attacked) -> None:
+        forge(attacked)
+        at = attacked.forged[LAN][0][0]
+        asked = request("INVITE", "sip:x@203.0.113.99", via="192.168.1.67:5060", cseq=1,
+                        branch="z9hG4bKown", call_id="own@lan")  # fmt: skip
+        for when, side, source in ((0, LAN, "192.168.1.67"), (1, WAN, "198.51.100.2")):
+            data = frame(asked, source, 5067, "203.0.113.99", 5060, 64 - side, 0x7005)
+            taps = attacked.lan, attacked.wan
+            taps[side].append((at - 400 * MS + when, data))
+            taps[side].sort()
+        for n in range(60):
+            made = answer(180, asked, to_tag=f"n{n}", more=["X: " + "x" * 20_000])
+            data = frame(made, "192.168.1.68", 5060, "192.168.1.67", 5060, 64, 0x7100 + n)
+            attacked.forged[LAN].append((at - 10 * MS + n, data))
+
+    return flood
+
+
+@pytest.mark.parametrize("make", [silent, not_acknowledged, by_the_alg])
+def test_nor_in_a_flood_of_messages_in_doubt(make: Callable[[], House]) -> None:
+    forge = _responds(LAN, b"INVITE", 200, 100)
+    without, told = (_told(_played(make, True, one)) for one in (forge, _floods(forge)))
+    assert told[0] == without[0] and told[2] == without[2]

@@ -301,7 +301,7 @@ class Calls:
             if now - call.last_at <= (T4 if unheard else self._settle.delay):
                 self._linger.add(now, call)  # it ended just now, and is not judged yet
                 continue
-            if unheard or call.unjudged or (call.is_forked and call.left_open(now)):
+            if unheard or call.unjudged or call.is_forked:
                 moments.append((call, JUDGED))
             self._forget(call)
             moments.append((call, CLOSED))

@@ -65,7 +65,7 @@ class Doubts:
         self._place = 0
         self._waiting: list[Crossing | Usual] = []
         self.beside: Table[tuple[int, int, bool], str] = Table(BESIDE)
-        self._stopped: set[int] = set()  # calls whose INVITE just proved to have no other copy
+        self._stopped: set[int] = set()  # calls with a message just known to have no copy
         for side in (LAN, WAN):
             transactions, dialogs = sides[side].transactions, sides[side].dialogs.table
             room = min(memory // PART, MOST)
@@ -84,9 +84,7 @@ class Doubts:
             self.fresh.clear()
         for crossing in crossings:
             if isinstance(crossing, Crossing) and crossing.flow_pair is None:
-                row = crossing.entered.row
-                if row[METHOD] == INVITE and not row[STATUS]:
-                    self._stopped.add(row[CALL])
+                self._stopped.add(crossing.entered.row[CALL])
                 if crossing.entered in self.held:
                     self.held[crossing.entered] = True
         told = False
@@ -99,7 +97,8 @@ class Doubts:
             alone, doubt = self.held[copy], self._of[copy.side]
             known = copy.paired or alone or copy.row[AT] + WINDOW < now
             early = not copy.paired and now <= copy.row[AT] + 3 * WINDOW and self._is_early(copy)
-            if (early or not known) and doubt.doubts(copy):
+            waits = (early or not known) and copy.row[CALL] not in doubt.spilled
+            if waits and doubt.doubts(copy):
                 continue  # a message waits for those of its call before it
             del self.held[copy]
             queue.popleft()
@@ -107,7 +106,7 @@ class Doubts:
                 heappush(heads, (queue[0][0], key))
             else:
                 del self._queues[key]
-            doubt.release(copy)
+            doubt.release(copy, not queue)
             doubtful = (alone or now == NEVER) and not copy.paired and doubt.doubts(copy)
             if not doubtful or self._may_be_stopped(copy):
                 side = self._sides[copy.side]
@@ -117,6 +116,8 @@ class Doubts:
                 row = copy.row
                 self.beside.add((row[CALL], row[METHOD], bool(row[STATUS])), copy.ends.src)
         self._stopped.clear()
+        for doubt in self._of:
+            doubt.spilled.clear()
         if told:
             self._queued.sort()
             for side in self._sides:
@@ -151,15 +152,14 @@ class Doubts:
         row, ends = copy.row, copy.packed_ends
         call = self._calls.get(row[CALL])
         if not row[STATUS]:
-            known = call is not None and (call.paired or self._is_stopped(call))
-            return call is None or not known or self._is_of_call(copy, call)
+            return call is None or self._is_of_call(copy, call)
         t = self._of[copy.side].asked(row)
         if t is None or not self._is_known(t, call):
             return True
         if ends[16:32] != t.ends[:16] or same_way(row, t) or self._has_right(copy):
             return False
         # After a provisional response that came as it has to come, the final one may be stopped.
-        if t.way_back[0] and (row[STATUS] < 200 or t.final_flow == t.way_back[0]):
+        if t.way_back[0] and t.final_flow == t.way_back[0]:
             return False
         inbound = _is_inbound(t, call, copy.side)
         if inbound is False and copy.side == WAN:
@@ -169,7 +169,7 @@ class Doubts:
         return stopped and ends[:16] == t.ends[16:32]
 
     def _is_stopped(self, call: Call) -> bool:
-        """Its INVITE did not cross."""
+        """Its INVITE, the first of its messages, did not cross."""
         return "INVITE" in call.unpaired or not self._stopped.isdisjoint(call.keys)
 
     def _is_known(self, t: Transaction, call: Call | None) -> bool:
@@ -213,7 +213,8 @@ class Doubts:
         near |= {host for one in asked for host in (one[:16], one[16:32])} - beyond
         if row[METHOD] == CANCEL:  # it goes the way of its INVITE (RFC 3261 section 9.1)
             there = not row[BITS] & s.invite.bits & ROW_DIRECTED or same_way(row, s.invite)
-            return there and ends[:32] == s.invite.ends[:32]
+            was = s.invite.ends
+            return there and ends[:32] + ends[42:44] == was[:32] + was[42:44]
         if came_in(copy) and source in (beyond if lan else near):
             return False  # the router sends what comes from there
         if lan:

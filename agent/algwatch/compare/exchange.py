@@ -9,7 +9,17 @@ from __future__ import annotations
 from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import AT, CALL, METHOD, STATUS, TXN, Sighting, are_copies
+from algwatch.base.sighting import (
+    AT,
+    BITS,
+    CALL,
+    FLOW,
+    METHOD,
+    STATUS,
+    TXN,
+    Sighting,
+    are_copies,
+)
 from algwatch.compare.call import Call
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.line import FOLLOWS_PHONE, Line
@@ -152,11 +162,8 @@ class Exchanges:
         if left is not None and left is not entered:
             entered.forwarded = left
             left.copy = True
-            # Anybody may have sent another request with the same branch before.
-            if entered.request is not None and entered.request.row[AT] < came.row[AT]:
-                entered.request = came
-            if left.request is not None and left.request.row[AT] < went.row[AT]:
-                left.request = went
+            _crossed(entered, came)
+            _crossed(left, went)
             left.owner = entered.ends[:16]
             entered.unpaired = False
 
@@ -257,3 +264,12 @@ class Exchanges:
 def _asked(t: Transaction) -> int:
     """ns."""
     return t.request.row[AT] if t.request is not None else t.at
+
+
+def _crossed(t: Transaction, copy: Sighting) -> None:
+    """This request crossed, so one with its branch before it may be anybody's."""
+    if t.request is None or t.request.row[AT] >= copy.row[AT]:
+        return
+    t.request, row = copy, copy.row
+    if t.flow != row[FLOW]:
+        t.flow, t.bits, t.ends = row[FLOW], row[BITS], copy.packed_ends

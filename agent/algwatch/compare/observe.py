@@ -36,7 +36,10 @@ def closed(call: Call, captured: Captured, lines: Lines) -> tuple[CallSummary, L
         bye = _taken_bye(call, pair)
         if bye is not None:
             lines.found(pair, call, bye)
-        # Packets of a lossy call may not have been captured, so it speaks for nothing.
+        if _taken_rewritten(call, summary):
+            line.observe(REACHED_REWRITTEN, None, captured.now)
+        # Packets of a lossy call may not have been captured, so it speaks for nothing. Gaps can be
+        # forged, so they take nothing away that speaks against a harm.
         if not lossy:
             _observe(call, summary, line, captured.now)
     return summary, line
@@ -59,6 +62,12 @@ def _both_showed(call: Call) -> bool:
     return lan is not None and wan is not None and bool(lan.answered_at and wan.answered_at)
 
 
+def _taken_rewritten(call: Call, summary: CallSummary) -> bool:
+    """True if a phone that was called through the ALG took the ACK."""
+    taken = summary.outcome == "completed" and summary.ack == "seen"
+    return taken and call.inbound is True and bool(call.changed)
+
+
 def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
     if call.at_proxy and summary.outcome == "completed" and summary.ack == "seen":
         line.observe(REACHED_AT_PROXY, None, now)
@@ -68,8 +77,6 @@ def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
     if call.changed:
         if summary.outcome == "completed":
             line.observe(WORKS_REWRITTEN, None, now)
-            if call.inbound and summary.ack == "seen":
-                line.observe(REACHED_REWRITTEN, None, now)
     elif call.inbound and address.is_unroutable(call.wan_contact):
         # In an outgoing call the phone itself sends ACK and BYE: it does not show the target the
         # provider would have used.

@@ -21,6 +21,7 @@ from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_DIALOG
+from algwatch.sip.transaction import LATE
 
 
 def name(text: str) -> str:
@@ -61,9 +62,13 @@ def response_unmatched(thing: Joined[T]) -> Reading | None:
 
 
 def none_taken(caller: DialogSet) -> bool:
-    """True if this side repeated its INVITE until Timer B in spite of responses to it."""
+    """True if this side repeated its INVITE again and again, across this router, in spite of
+    responses to it."""
     last = caller.unanswered() if caller.timed_out else None
-    return last is not None and last[0].response is not None
+    if last is None or last[0].response is None:
+        return False
+    again = last[0].again
+    return again is not None and again.early + again.late - again.stopped > LATE
 
 
 def ack_unmatched(call: Call, how: lost.LostAck) -> Reading | None:

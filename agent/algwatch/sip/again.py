@@ -20,6 +20,12 @@ class Again:
         self.early = self.late = self.stopped = 0
         self.early_at = self.gap = self.last_at = 0
 
+    @property
+    def all_stopped(self) -> bool:
+        """No repetition of the request crossed this router: anybody beside its sender may have sent
+        them."""
+        return self.stopped >= self.early + self.late
+
     def request(self, at: int, answered_at: int) -> None:
         """The request was repeated. answered_at: ns, its first answer; 0 = none yet."""
         self.last_at = at

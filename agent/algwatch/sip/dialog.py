@@ -301,7 +301,7 @@ class DialogSet:
         """This INVITE, of transaction t, crossed the router, so another one before it may be
         anybody's. sent: the phone sent it, and a PBX in the LAN may have had it before."""
         first = self.request
-        if first is None or first.paired > 0 or first.row[CSEQ] != copy.row[CSEQ]:
+        if first is None or first.paired > 0:
             return
         was, row, other = first.row, copy.row, first.packed_ends[16:32]
         if was[TXN] == row[TXN]:
@@ -309,11 +309,14 @@ class DialogSet:
                 if abs(row[AT] - was[AT]) < WINDOW:  # nobody sends it again so soon
                     self.request = copy
                 return
-        elif sent and other not in (copy.packed_ends[:16], copy.packed_ends[16:32]):
+        elif was[CSEQ] != row[CSEQ] or (
+            sent and other not in (copy.packed_ends[:16], copy.packed_ends[16:32])
+        ):
             return
         self.request = copy
         if t is not None:
             t.flow, t.bits, t.ends = row[FLOW], row[BITS], copy.packed_ends
+            t.cseq = row[CSEQ]
             if t is not self.invite:
                 self.invite, self.branches = t, _NO_BRANCHES
                 self.waiting = min(self.waiting, 1)
@@ -345,6 +348,12 @@ class DialogSet:
                 if open_ is not None and open_[0].key == key:
                     return open_[0]
         return self.branches.get(key)
+
+    def answers_nothing(self, t: Transaction) -> bool:
+        """True if only responses were seen that this INVITE, which has their key, makes anew (see
+        doubt.is_before())."""
+        was = self.invite
+        return was is not None and was is not t and was.key == t.key and not was.requests
 
     def is_branch(self, t: Transaction) -> bool:
         """True if t carries the current INVITE, on any path."""

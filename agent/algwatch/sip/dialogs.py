@@ -216,8 +216,10 @@ class Dialogs:
     def _invited(self, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> None:
         """The first sighting of an INVITE transaction."""
         if not row[TO_TAG]:
-            if s.partial and s.invite is None:  # nothing of a call comes before it
-                s.current, s.dialogs = None, ()
+            if s.partial and (s.invite is None or s.answers_nothing(t)):
+                # Nothing of a call comes before it.
+                s.current, s.dialogs, s.invite, s.response = None, (), None, None
+                s.rejected = s.refused = s.challenged = 0
             s.partial = False
         if s.spoken:
             d = s.of(row) if row[TO_TAG] else None
@@ -260,7 +262,7 @@ class Dialogs:
         """The code, had the table kept the transaction t begins anew. It was evicted if its time
         was not over; another key is another branch."""
         was = s.invite_of(t.key)
-        if was is None or was.cseq != t.cseq:
+        if was is None or was.cseq != t.cseq or (s.partial and s.answers_nothing(t)):
             return code
         over = was.last_at + T4 if was.final_at else was.at + TIMER_B
         if 200 <= was.status < 300:  # a caller that does not hear it sends until Timer B

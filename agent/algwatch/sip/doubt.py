@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base.native.layout import CANCEL, INVITE, ROW_DIRECTED, ROW_OUTGOING
-from algwatch.base.sighting import BITS, CALL, FLOW, METHOD, STATUS, TXN, Row, Sighting
+from algwatch.base.sighting import BITS, CALL, CSEQ, FLOW, METHOD, STATUS, TXN, Row, Sighting
 from algwatch.base.table import Table
 from algwatch.sip.transaction import WAY, Transaction, Way
 
@@ -16,16 +16,18 @@ WAYS = 256  # ways back remembered
 
 
 class Doubt:
-    """table, dialogs: of this side. room: bytes of messages left out at once; more count as they
-    come. fresh: messages left out since the last time it was emptied, of both sides: those in
-    doubt, and those of the same Call-ID behind them.
+    """table, dialogs: of this side. room: bytes of messages left out at once; with more, those of
+    the call with the most bytes count as they come. fresh: messages left out since the last time it
+    was emptied, of both sides: those in doubt, and those of the same Call-ID behind them.
 
-    calls: the number of those not released, by the hash of the Call-ID. invites: the first INVITE
-    of each call that began in this batch, by the same hash. back: the latest way that led back, by
-    the flow of the request: with it nobody asks about a healthy message.
+    calls: the bytes of those not released, by the hash of the Call-ID. spilled: calls that count as
+    they come, since it was emptied. invites: the first INVITE of each call that began in this
+    batch, by the same hash. back: the latest way that led back, by the flow of the request: with it
+    nobody asks about a healthy message.
     """
 
-    __slots__ = ("_table", "back", "calls", "dialogs", "fresh", "invites", "left", "room")
+    __slots__ = ("_table", "back", "calls", "dialogs", "fresh", "invites", "left", "room",
+                 "spilled")  # fmt: skip
 
     def __init__(self, table: Table[int, Transaction], dialogs: Table[int, DialogSet],
                  fresh: list[Sighting], room: int) -> None:  # fmt: skip
@@ -34,6 +36,7 @@ class Doubt:
         self.left = self.room = room
         self.fresh = fresh
         self.calls: dict[int, int] = {}
+        self.spilled: set[int] = set()
         self.invites: dict[int, Transaction] = {}
         self.back: dict[int, Way] = {}
 
@@ -45,7 +48,15 @@ class Doubt:
     def asks(self, row: Row, ends: bytes, t: Transaction) -> bool:
         """True if this message is to be left out. t: its request, of a request the INVITE of its
         call. Without a Call-ID it is of no call, as is most broken SIP of a flood."""
-        return row[CALL] != 0 and self.left > 0 and self._is_doubtful(row, ends, t)
+        call = row[CALL]
+        return call != 0 and self.has_room(call) and self._is_doubtful(row, ends, t)
+
+    def has_room(self, call: int) -> bool:
+        """A message of this call can be left out. A flood takes no room from other calls."""
+        if self.left > 0:
+            return True
+        calls = self.calls
+        return call not in self.spilled and calls.get(call, 0) < max(calls.values(), default=0)
 
     def doubts(self, copy: Sighting) -> bool:
         """True if this message is in doubt itself, and not held for one of its call before it."""
@@ -56,8 +67,10 @@ class Doubt:
         """What this message follows: its request, or the INVITE of its call."""
         t = self._table.get(row[TXN] ^ row[CALL])
         if not row[STATUS]:
-            # An ACK to a refusal is part of the transaction of its INVITE.
-            return self.invite(row[CALL]) if t is None or t.method != row[METHOD] else None
+            # An ACK to a refusal is part of the transaction of its INVITE. Another CSeq number on a
+            # branch in use is another request.
+            again = t is not None and t.method == row[METHOD] and t.cseq == row[CSEQ]
+            return None if again else self.invite(row[CALL])
         if (t is None or not t.flow) and row[METHOD] == INVITE:  # it has another Via
             return self.invite(row[CALL])
         return t
@@ -83,25 +96,37 @@ class Doubt:
 
     def hold(self, copy: Sighting) -> int:
         """Leave this message out. Returns its bytes."""
-        size = len(copy.payload)
+        calls, call, size = self.calls, copy.row[CALL], len(copy.payload)
+        if self.left <= 0:
+            largest = max(calls, key=calls.__getitem__)
+            self.spilled.add(largest)
+            self.left += calls[largest]
+            calls[largest] = 0
         self.fresh.append(copy)
         self.left -= size
-        call = copy.row[CALL]
-        self.calls[call] = self.calls.get(call, 0) + 1
+        calls[call] = calls.get(call, 0) + size
         return size
 
-    def release(self, copy: Sighting) -> None:
-        """This message is in doubt no more."""
-        self.left += len(copy.payload)
-        call = copy.row[CALL]
-        self.calls[call] -= 1
-        if not self.calls[call]:
-            del self.calls[call]
+    def release(self, copy: Sighting, last: bool) -> None:
+        """This message is in doubt no more. last: of its call."""
+        calls, call, size = self.calls, copy.row[CALL], len(copy.payload)
+        size = min(size, calls[call])  # a spilled call has given up its bytes
+        self.left += size
+        calls[call] -= size
+        if last:
+            del calls[call]
 
 
 def way_back(row: Row, t: Transaction) -> Way:
     """The way of a message that follows this request."""
     return row[FLOW], row[BITS] & WAY, t.bits & WAY
+
+
+def is_before(row: Row, ends: bytes, t: Transaction) -> bool:
+    """True if t began with a response that is no answer to this request, because it came on another
+    way. One that goes back may answer a copy of the request from before the capture. ends: of the
+    request, empty if not known."""
+    return bool(ends) and not _goes(row, ends, t, back=True)
 
 
 def _goes(row: Row, ends: bytes, t: Transaction, back: bool) -> bool:

@@ -128,7 +128,9 @@ class Transaction:
         if self.finals or self.response is None:
             return 0
         at = self.response.row[AT]
-        return self.response.row[STATUS] if self.last_at <= at + T1 and now - at > T2 + T1 else 0
+        stopped = self.again is not None and self.again.all_stopped
+        repeated = self.last_at > at + T1 and not stopped
+        return self.response.row[STATUS] if not repeated and now - at > T2 + T1 else 0
 
     @property
     def insisted(self) -> bool:

@@ -32,7 +32,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.sip.again import Again
-from algwatch.sip.doubt import Doubt, way_back
+from algwatch.sip.doubt import Doubt, is_before, way_back
 from algwatch.sip.timers import SECOND, T1, T4, TIMER_B, WINDOW
 from algwatch.sip.transaction import (
     ACKED,
@@ -73,11 +73,11 @@ Stray = Callable[[Row], bool]
 
 
 class Transactions:
-    """One side's transactions. limit: transactions followed at once. meet: called with each first
-    request, returns whether it is unsolicited (only if feed() keeps all). side: of the sightings
-    made by feed(). stray: asked about each response without a request here. True forgets the
-    response at once: no transaction, no event, no sighting. doubt: leaves out messages, but for
-    their sightings, until believe() is called with them; only if feed() keeps all.
+    """One side's transactions. limit: transactions followed. meet: called with each first request,
+    returns whether it is unsolicited (only if feed() keeps all). side: of the sightings made.
+    stray: asked about each response without a request here. True forgets the response at once: no
+    transaction, no event, no sighting. doubt: leaves out messages, but for their sightings, until
+    believe() is called with them; only if feed() keeps all.
 
     kept: bytes of the messages of the latest batch, if it kept all.
     messages counts SIP messages without duplicates; strays counts forgotten ones; duplicates counts
@@ -94,8 +94,7 @@ class Transactions:
         self.meet = meet
         self.stray: Stray | None = None
         self.doubt: Doubt | None = None
-        self.messages = self.strays = self.kept = 0
-        self.duplicates = 0
+        self.messages = self.strays = self.kept = self.duplicates = 0
         self.duplicate: Seen | None = None
         self.impostors: list[Seen] = []
         self.weighs = False
@@ -141,7 +140,7 @@ class Transactions:
             if kind != KIND_SIP:
                 other.append((row, i))
                 continue
-            if held and call in held and doubt is not None and doubt.left > 0:
+            if held and call in held and doubt is not None and doubt.has_room(call):
                 size += doubt.hold(batch.sighting(side, row, i))
                 continue
             key ^= call  # two calls with one branch are no retransmission, nor a duplicate
@@ -155,9 +154,10 @@ class Transactions:
                     elif doubt.asks(row, ends, t):
                         size += doubt.hold(batch.sighting(side, row, i))
                         continue
-            # Some clients reuse the branch for their next request. No ACK comes before its INVITE.
+            # Clients reuse a branch. No ACK comes before its INVITE, no response before a request.
             if t is None or (not status and (method == INVITE if t.method == ACK else
-                             cseq != t.cseq and t.final_at and method == t.method)):  # fmt: skip
+                             method == t.method and (cseq != t.cseq and t.final_at if t.flow
+                                                     else is_before(row, ends, t)))):  # fmt: skip
                 if status and stray is not None and stray(row):
                     self.strays += 1
                     continue

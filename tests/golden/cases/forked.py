@@ -66,6 +66,17 @@ def _() -> House:
     return house
 
 
+@case("dlg011-forgotten-and-long-over", [("DLG011", "phone", "observed")], NO,
+      {"phone-fix": "recommended"})  # fmt: skip
+def _() -> House:
+    """The same, and the capture goes on: the call is judged when it is closed."""
+    house, call = _forked()
+    call.bye(60)
+    call.second_hangs_up(80, 481)
+    register(house, 120, n=2)
+    return house
+
+
 @case("dlg011-near-miss-ack-and-bye", must_not=["DLG011", *NO])
 def _() -> House:
     """The caller acknowledges the second phone and ends that dialog at once."""
