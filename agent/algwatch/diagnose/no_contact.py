@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import re
 
+from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.misrouted import Reading
-from algwatch.sip.message import Message
+from algwatch.sip.message import Message, to_text
 
 _CONTACT = re.compile(rb"(?im)^(?:contact|m)[ \t]*:")
 # The ACK came from nowhere, went nowhere, or has a target guessed by its sender.
@@ -20,6 +21,7 @@ _READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.ONE_SIDED, lost.IGNORED, los
 
 NONE = "no Contact"
 BARE = "a Contact with an IPv6 address without brackets"
+CUT = "a Contact with an incomplete IPv6 address"
 
 
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
@@ -80,4 +82,7 @@ def _fault(copy: Sighting) -> str:
     if not contacts:
         return ""
     host = contacts[0].uri.partition(b":")[2].partition(b";")[0].rpartition(b"@")[2]
+    if host[:1] == b"[":
+        inner, closed, _ = host[1:].partition(b"]")
+        return "" if closed and address.is_ipv6(to_text(inner)) else CUT
     return BARE if host.count(b":") > 1 and b"[" not in host else ""

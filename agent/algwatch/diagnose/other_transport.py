@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ACK that had to take another transport than the call (RFC 3261 sections 18.1.1 and 19.1.1)."""
+"""An ACK that took, or had to take, another way than the call: another transport, a TCP connection
+of its own, or the other IP version (RFC 3261 sections 18.1.1 and 19.1.1)."""
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted
 from algwatch.base.sighting import Sighting
@@ -12,7 +14,7 @@ from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.misrouted import Reading
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Address, parsed, to_text
-from algwatch.sip.target import is_whole, remote_target
+from algwatch.sip.target import endpoint, is_whole, remote_target
 from algwatch.sip.transaction import UDP
 
 _READINGS = (lost.NOT_SENT, lost.NEVER_ON_WAN, lost.ONE_SIDED)
@@ -23,9 +25,16 @@ _NEXT = (
 )
 
 
+_REACH = "Look whether {} can be reached from the phone at all: its 2xx sends the ACK there."
+
+
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
-    """For an ACK that was not seen at all: the 2xx came over UDP and sends it over another
-    transport, where it may have failed or was not captured. None otherwise."""
+    """For an ACK that was not seen at all, where its 2xx sends it another way: it may have failed
+    there or was not captured. And for one that left over UDP in a call over TCP. None otherwise."""
+    if how.how == lost.BEYOND:
+        return _by_udp(call)
+    if how.how == lost.NOT_SENT and (new := _new_way(call)) is not None:
+        return new
     if how.how not in _READINGS:
         return None
     d = how.dialog
@@ -44,6 +53,49 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
         "came that way",
         step=_NEXT,
     )  # fmt: skip
+
+
+def _by_udp(call: Call) -> Reading | None:
+    """The ACK of the phone left over UDP, and its 2xx came over TCP. A Contact that names no
+    transport may mean UDP (RFC 3263 section 4.1)."""
+    d = call.dialog(LAN)
+    if d is None or d.ack is None or d.answer is None:
+        return None
+    if d.ack.ends.proto != UDP or d.answer.ends.proto == UDP or (hop := _next_hop(d)) is None:
+        return None
+    named, at = _transport(hop), quoted(to_text(hop.uri))
+    if named:
+        return Reading("phone", cause.PHONE, (
+            f"it came over TCP and wants its ACK over {named}, at {at}, and the phone sent it over "
+            "UDP"
+        ), step=_NEXT)  # fmt: skip
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it came over TCP, its Contact or Record-Route {at} names no transport, and the ACK left "
+        "over UDP"
+    ), step=_NEXT)  # fmt: skip
+
+
+def _new_way(call: Call) -> Reading | None:
+    """The phone sent no ACK, and its 2xx wants it where the phone may not get: over the other IP
+    version, or over a TCP connection to another endpoint."""
+    d = call.dialog(LAN)
+    hop = _next_hop(d) if d is not None else None
+    if d is None or d.answer is None or hop is None:
+        return None
+    ends, host, at = d.answer.ends, hop.host.strip("[]"), quoted(to_text(hop.uri))
+    if not address.is_literal(host):
+        return None  # any host may have this name
+    if address.is_ipv6(host) != (ends.version == 6):
+        came, other = ("IPv6", "IPv4") if ends.version == 6 else ("IPv4", "IPv6")
+        what = f"it came over {came} and wants its ACK over {other}, at {at}, and none was sent"
+    elif ends.proto != UDP and endpoint(host, hop.port) != endpoint(ends.src, ends.sport):
+        what = (
+            f"it came over TCP from {ends.sender} and wants its ACK at {at}, over a connection of "
+            "its own, and none was sent"
+        )
+    else:
+        return None
+    return Reading("unknown", cause.UNKNOWN, what, step=_REACH.format(at))
 
 
 def _next_hop(d: Dialog) -> Address | None:

@@ -259,7 +259,9 @@ def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
     if answer_elsewhere(near) is not None:
         return None
     host, ends = _contact_host(near.answer), near.answer.ends
-    if not host or address.is_unroutable(ends.src) or not address.is_unroutable(ends.dst):
+    if not host or address.is_unroutable(ends.src):
+        return None
+    if ends.version == 4 and not address.is_unroutable(ends.dst):
         return None
     if near.ack is not None and near.ack.ends.dst != host:
         return None

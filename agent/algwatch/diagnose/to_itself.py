@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A BYE that its own sender wrote wrong: addressed to itself, or without a tag."""
+"""A BYE that its own sender wrote wrong: addressed to itself, without a tag, or with another
+Route."""
 
 from __future__ import annotations
 
@@ -66,6 +67,25 @@ def bye_without_tag(call: Call) -> tuple[Sighting, Reading] | None:
     where = _author(sent, two_sided, phone)
     return sent, Reading(where, cause.of_place(where), (
         f"{_AUTHORS[where]} left the tag out of its {lacks[0]}, so the BYE names no call"
+    ))  # fmt: skip
+
+
+def bye_by_another_route(call: Call, by_caller: bool) -> tuple[Sighting, Reading] | None:
+    """The BYE of a phone that called, if its Route led it to another host than its ACK: nothing in
+    a dialog changes its route set (RFC 3261 section 12.2). None for any other. by_caller: of the
+    call."""
+    lan = call.dialog(LAN)
+    acked = call.flow_pairs.get("ACK") or call.flow_pairs.get("INVITE")
+    if not call.two_sided or call.inbound is not False or not by_caller:
+        return None
+    if lan is None or lan.bye is None or acked is None:
+        return None
+    went, routes = lan.bye.ends.dst, Message(lan.bye.payload).routes
+    if not routes or address.canonical(routes[0].host.strip("[]")) != went or went == acked.far:
+        return None
+    return lan.bye, Reading("phone", cause.PHONE, (
+        f"its Route led it to {went}, while the ACK of the call went to {acked.far}: the phone "
+        "changed the route set in the call"
     ))  # fmt: skip
 
 

@@ -6,9 +6,10 @@ What it sees
     one stopped on the other side of this router. Or it is refused with 404, 408 or 410 by a proxy
     that cannot find the other end: it may still be in the call, or gone. The router is at fault if
     it had written something else than the Contact of the phone into the Request-URI, its sender if
-    that is the sender's own address. Or the end that refused it sends a BYE of its own later. Or a
-    BYE is challenged (401, 407), and none with credentials follows in 32 s. Or a re-INVITE or
-    UPDATE is refused with 481, without a BYE of either end in the 5 s after it.
+    that is the sender's own address, or if its Route is another one than in the call before. Or the
+    end that refused it sends a BYE of its own later. Or a BYE is challenged (401, 407), and none
+    with credentials follows in 32 s. Or a re-INVITE or UPDATE is refused with 481, without a BYE of
+    either end in the 5 s after it.
 
 Why it breaks calls
     The end left behind talks to nobody until its user hangs up. A PBX or a trunk may count the
@@ -67,7 +68,7 @@ from algwatch.diagnose.rules.dlg.dlg002_private_contact import (
     private_contact,
 )
 from algwatch.diagnose.subject import CALL
-from algwatch.diagnose.to_itself import bye_to_itself, bye_without_tag
+from algwatch.diagnose.to_itself import bye_by_another_route, bye_to_itself, bye_without_tag
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import GONE, NO_DIALOG
@@ -109,6 +110,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             (bye_without_tag(call), "with the tags of both ends"),
             (bye_to_itself(call, d.bye_by_caller),
              "with the Contact of the other end in its Request-URI"),
+            (bye_by_another_route(call, d.bye_by_caller), "with the Route of the ACK"),
         ):  # fmt: skip
             if own is not None:
                 yield _by_its_sender(call, known, d, *own, right)

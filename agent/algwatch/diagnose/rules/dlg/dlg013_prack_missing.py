@@ -12,10 +12,10 @@ Why it breaks calls
 What else looks the same
     A proxy repeats a 180 without RSeq each minute. A PRACK without a response is TXN003. A PRACK
     followed by more repeats is reported here: a proxy that changes the CSeq of an INVITE has to
-    change RAck as well. A private Contact past which the provider has found the phone is no reason,
-    and nobody acknowledges a response that the router made unreadable. A slow PRACK: the response
-    comes once or twice more, and then stops. A callee that answers the INVITE all the same: a
-    warning.
+    change RAck as well, and a PRACK has to go to the Contact of its response. A private Contact
+    past which the provider has found the phone is no reason, and nobody acknowledges a response
+    that the router made unreadable. A slow PRACK: the response comes once or twice more, and then
+    stops. A callee that answers the INVITE all the same: a warning.
 
 Recommendation
     A PRACK goes to the Contact of the response: if it is private, see DLG002. A caller without
@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted, somebody
-from algwatch.base.sighting import Sighting
+from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import TROUBLED
@@ -46,6 +46,7 @@ from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.reliable import Reliable
+from algwatch.sip.target import endpoint
 
 RULE = Rule(
     "DLG013", "prack-missing", "warning", CALL, ("RFC 3262 3", "RFC 3262 4"),
@@ -103,7 +104,7 @@ def _callee(call: Call) -> DialogSet | None:
 
 def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading | None:
     if s.pracked_in_vain is one:
-        if (named := _misnumbered(call, one)) is not None:
+        if (named := _misnumbered(call, one) or _misaddressed(call)) is not None:
             return named
         where, lost = "unknown", "it was lost, or "
         if call.two_sided:
@@ -141,6 +142,9 @@ def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading |
     line = known.line(call)
     if line is not None and line.finds_phone:
         host = ""
+    if not contacts and are_copies(one.first, far.unpracked.first) and not _contacts(one.first):
+        what = "it has no Contact, so its caller does not know where to send the PRACK"
+        return Reading("phone", cause.PHONE, what)
     if address.is_unroutable(host) and not address.is_unroutable(ends.dst) and host != ends.src:
         return Reading("phone", cause.NAT_UNHANDLED, (
             f"no PRACK reached this router, and its Contact is {host}, which cannot be reached "
@@ -164,6 +168,41 @@ def _misnumbered(call: Call, one: Reliable) -> Reading | None:
     return Reading(where, cause.of_place(where), (
         f"its PRACK has the RAck {said}, and should have {right} (RFC 3262 section 7.2)"
     ))  # fmt: skip
+
+
+def _misaddressed(call: Call) -> Reading | None:
+    """For a PRACK that was refused, and whose Request-URI names another user or host than the
+    Contact of its response, on both sides alike (RFC 3262 section 4, RFC 3261 section 12.2.1.1). A
+    provider that handles the NAT may put the address of the packets in place of an unroutable
+    Contact: then only the user part tells."""
+    lan, wan = call.sides[LAN], call.sides[WAN]
+    near, far = (wan, lan) if call.inbound else (lan, wan)  # near: where the PRACK came from
+    if call.inbound is None or near is None or far is None:
+        return None
+    if near.prack is None or far.prack is None or near.reliable is None:
+        return None
+    one, two = near.prack.request, far.prack.request
+    if one is None or two is None or near.prack.status < 300:
+        return None
+    sent, contacts = Message(one.payload), Message(near.reliable.first.payload).contacts
+    if not contacts or sent.request_user != Message(two.payload).request_user:
+        return None
+    target = contacts[0]
+    own = endpoint(sent.request_host, sent.request_port, sent.request_user)
+    if own == endpoint(target.host, target.port, target.user):
+        return None
+    literal = address.is_literal(sent.request_host.strip("[]"))
+    if address.is_unroutable(target.host) and literal and sent.request_user == target.user:
+        return None
+    where = "provider" if call.inbound else "phone"
+    return Reading(where, cause.of_place(where), (
+        f"its PRACK went to {quoted(to_text(sent.request_uri))}, and not to its Contact "
+        f"{quoted(to_text(target.uri))}"
+    ))  # fmt: skip
+
+
+def _contacts(response: Sighting) -> bool:
+    return bool(Message(response.payload).contacts)
 
 
 def _rack(prack: Sighting | None) -> list[bytes]:
