@@ -68,6 +68,7 @@ from cases import (
     variants_field,
     variants_five,
     variants_reported,
+    ways,
 )
 from cases.case import CASES, Case
 
@@ -133,4 +134,5 @@ __all__ = [
     "variants_field",
     "variants_five",
     "variants_reported",
+    "ways",
 ]

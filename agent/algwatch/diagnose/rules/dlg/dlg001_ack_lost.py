@@ -8,10 +8,11 @@ What it sees
     left the router and the 2xx still comes. A stopped ACK is no fault of the router if it was sent
     to another port than the phone's, or came from a host contacted by no phone. A missing ACK is no
     fault of the phone if the Record-Route of the 2xx is unreachable, or asks for TCP while the call
-    came over UDP, or if the 2xx came malformed. It is its fault if the phone sent its 2xx to a port
-    that is neither the source of the INVITE nor in its Via. A delivered or sent ACK is the router's
-    fault if the router had written the address in its Request-URI, or the Contact used by the
-    phone.
+    came over UDP, or for the other IP version or another TCP connection, or if the 2xx came
+    malformed. It is its fault if it answers a 2xx over TCP that asks for TCP over UDP. It is its
+    fault if the phone sent its 2xx to a port that is neither the source of the INVITE nor in its
+    Via. A delivered or sent ACK is the router's fault if the router had written the address in its
+    Request-URI, or the Contact used by the phone.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
