@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from craft import LADDER_2XX, House, Incoming, Outgoing, answer, register, request, sdp, sized
 
 from cases.case import ALG, DLG, case
@@ -215,8 +217,8 @@ def _callee(contact: bool, uri: str = "") -> House:
     house = House()
     register(house, 0)
     call = Incoming(house, "asks@phone", contact=house.contact)
-    made = {"via": f"{house.provider}:5060", "call_id": "asks@phone",
-            "caller": "<sip:300@example.net>;tag=far"}  # fmt: skip
+    made: dict[str, Any] = {"via": f"{house.provider}:5060", "call_id": "asks@phone",
+                            "caller": "<sip:300@example.net>;tag=far"}  # fmt: skip
     contact_of = house.contact if contact else ""
     invite = request(
         "INVITE", f"sip:100@{house.public}", branch="z9hG4bKasks", cseq=1,
