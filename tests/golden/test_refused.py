@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from algwatch.advise.actions import DISABLE, KEEP
 from algwatch.diagnose import cause
+from algwatch.diagnose.refused import LACKS
 from algwatch.report.render.verdict import FINE
 from algwatch.sip.status_codes import NO_FAULT
 from refusals import FAR, HELD, INSIDE, OUTSIDE, STOPPED, Row, judged, rows
@@ -16,7 +17,8 @@ OTHER_SESSION = (486, 487, 488, 491, 603, 606)
 def is_ordinary(row: Row) -> bool:
     """A transaction that ends well, or is declined: by a person, for a number of nobody, or for
     another session (RFC 3261 section 14.1: the one before goes on). Any answer to OPTIONS is a good
-    one, and 481 to a NOTIFY without a subscription is right (RFC 6665 section 4.1.3)."""
+    one, and 481 to a NOTIFY without a subscription is right (RFC 6665 section 4.1.3), as is what a
+    phone without a lamp for it answers."""
     method, fate = row.method.removeprefix("in "), row.fate
     if isinstance(fate, str):
         return False
@@ -26,7 +28,7 @@ def is_ordinary(row: Row) -> bool:
         return fate in NO_FAULT or (method == "INVITE" and row.by == FAR and fate == 302)
     if method in ("UPDATE", "re-INVITE"):
         return fate in OTHER_SESSION
-    return method == "NOTIFY" and fate == 481
+    return method == "NOTIFY" and (fate == 481 or (row.method == method and fate in LACKS))
 
 
 @pytest.mark.parametrize("method", [*OUTSIDE, *INSIDE])

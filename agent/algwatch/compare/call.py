@@ -394,8 +394,6 @@ class Call(Joined[DialogSet]):
                     # Each re-INVITE repeats the session in force.
                     self.announced = (*self.announced, *made)[-ANNOUNCED:]
                 s.request = s.first = d.request = d.answer = d.ack = None
-        acked, first = self.flow_pairs.get("ACK"), next(iter(self.flow_pairs.values()), None)
-        while len(self.flow_pairs) > 1:
-            self.flow_pairs.popitem()
-        if acked is not None and acked is not first:
-            self.flow_pairs["ACK"] = acked  # it tells where the route set leads
+        first = next(iter(self.flow_pairs), "")
+        for method in self.flow_pairs.keys() - {first, "ACK"}:
+            del self.flow_pairs[method]  # that of the ACK tells where the route set leads

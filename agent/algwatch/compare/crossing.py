@@ -102,10 +102,10 @@ class Entry:
     to another port of the same WAN address: WAN address and port, and those of the far side (36
     bytes), else b"". moved: the router has given the port to another LAN host since.
     stopped: messages in that went no further while it was surely alive, after its use at
-    stopped_since (ns). timeouts: of this NAT."""
+    stopped_since (ns). timeouts: of this NAT. proto: of IP; 0: several, or not known."""
 
     __slots__ = ("answered_at", "before", "born", "first_at", "inside", "kept_at", "last_at",
-                 "moved", "silent_limit", "silent_since", "silent_until", "stopped",
+                 "moved", "proto", "silent_limit", "silent_since", "silent_until", "stopped",
                  "stopped_since", "survived", "timeouts")  # fmt: skip
 
     def __init__(self, inside: bytes, at: int, timeouts: Timeouts = OPENWRT) -> None:
@@ -116,7 +116,7 @@ class Entry:
         self.moved = False
         self.answered_at = self.kept_at = self.born = 0
         self.silent_since = self.silent_until = self.silent_limit = self.survived = 0
-        self.stopped = self.stopped_since = 0
+        self.stopped = self.stopped_since = self.proto = 0
 
     def note_stopped(self, at: int) -> int:
         """A message in through it at (ns) went no further. Returns its latest use before (ns)."""

@@ -57,6 +57,11 @@ class FlowPair:
         self._received = b"received=" + self.old, b"received=" + self._new
         self._rports = b"rport=%d" % before[1], b"rport=%d" % after[1]
 
+    @property
+    def proto(self) -> int:
+        """Of IP: 6 or 17."""
+        return int(self._lan[2][0])
+
     def is_of(self, lan: Sighting, wan: Sighting) -> bool:
         """True if these two copies are of this pair: hashes of flows select, addresses decide."""
         return bool(

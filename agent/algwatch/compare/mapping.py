@@ -90,6 +90,8 @@ class Mappings:
                     known.wake(at)
                 elif known.inside[:16] != pair.inside[:16]:
                     known.moved = True
+                if known.proto != pair.proto:
+                    known.proto = 0
                 known.inside = pair.inside
                 known.last_at = at
         elif not pair.translated:
@@ -139,6 +141,7 @@ class Mappings:
 
     def _begin(self, pair: FlowPair, at: int) -> None:
         entry = Entry(pair.inside, at, self.timeouts)
+        entry.proto = pair.proto
         before = self.newest.get(pair.inside, b"")
         if before[:16] == pair.outside[:16] and before[16:18] != pair.outside[16:18]:
             entry.before = before
@@ -188,6 +191,13 @@ class Mappings:
     def of(self, outside: bytes, remote: bytes) -> Entry | None:
         """The mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self.table.get(outside + remote)
+
+    def towards(self, request: Sighting) -> Entry | None:
+        """The mapping that a message from the WAN asks for: that of another transport is none."""
+        entry = self.table.get(request.destination + request.source)
+        if entry is not None and entry.proto and entry.proto != request.ends.proto:
+            return None
+        return entry
 
     def is_wan_address(self, host: bytes) -> bool:
         """True if a mapping has this WAN address (16 bytes)."""

@@ -255,7 +255,7 @@ class Pairing:
                 continue  # a rival of the two may be among the missing copies
             if partner is None:
                 crossing = alone(copy, bool(copy.row[BITS] & ROW_OUTGOING))
-                known = self.mappings.of(copy.destination, copy.source)  # only inbound
+                known = self.mappings.towards(copy)  # only inbound
                 if known is not None:
                     crossing.mapping, crossing.used_at = known, known.note_stopped(copy.row[AT])
                 if copy.side == LAN:

@@ -188,7 +188,7 @@ def gone(request: Sighting, mappings: Mappings, lines: Lines) -> tuple[Line | No
     NAT: with this firewall state), and the time (ns) without a packet before; 0 if it may still
     have been alive."""
     key = request.destination + request.source
-    mapping = mappings.table.get(key) or mappings.states.get(key)
+    mapping = mappings.towards(request) or mappings.states.get(key)
     if mapping is None or request.ends.proto != UDP:
         return None, 0
     line = lines.find(mapping.inside[:16], request.packed_ends[:16])

@@ -9,7 +9,7 @@ from algwatch.base.sighting import CALL, STATUS, Sighting
 from algwatch.compare.crossing import Crossing
 from algwatch.compare.followed import Followed
 from algwatch.compare.joined import Joined
-from algwatch.sip.status_codes import NO_DIALOG
+from algwatch.sip.status_codes import UNKNOWN_TO_SUBSCRIBER
 from algwatch.sip.subscription import ACCEPTED, Subscription, SubscriptionStep
 from algwatch.sip.timers import TIMER_F
 from algwatch.sip.transaction import REQUEST
@@ -61,9 +61,9 @@ class Subscribed(Joined[Subscription]):
 
     @property
     def refused(self) -> Subscription | None:
-        """The side of a NOTIFY refused with 481 while the subscription lived."""
+        """The side of a NOTIFY refused with 481 or 482 while the subscription lived."""
         for s in self.seen:
-            if s.failed is not None and s.failed.status == NO_DIALOG:
+            if s.failed is not None and s.failed.status in UNKNOWN_TO_SUBSCRIBER:
                 return s
         return None
 

@@ -165,6 +165,10 @@ class Known:
         """The NAT mapping of a WAN address and port towards a remote one (18 bytes each)."""
         return self._mappings.of(outside, remote)
 
+    def mapping_towards(self, request: Sighting) -> Entry | None:
+        """See Mappings.towards."""
+        return self._mappings.towards(request)
+
     def is_wan_address(self, host: bytes) -> bool:
         """True if packets of phones here leave with this address (16 bytes)."""
         return self._mappings.is_wan_address(host)

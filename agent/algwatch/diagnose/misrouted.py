@@ -337,7 +337,7 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
     if (kept := over_tcp(request)) is not None:
         return kept
     phone, far = request.packed_ends[16:32], request.packed_ends[:16]
-    entry = known.mapping(request.destination, request.source)
+    entry = known.mapping_towards(request)
     open_ = entry is not None and _was_open(request, entry, known)
     if not open_ and known.line_of(phone, far) is None:  # a line exists without a NAT, too
         came = request.ends

@@ -52,7 +52,7 @@ def delivered(lan: Sighting, known: Known) -> Reading | None:
 def given_to_nobody(wan: Sighting, known: Known) -> Reading | None:
     """For a request that came to the WAN side alone: a router does not send on what is for a host
     that is gone, once its ARP entry is old (base_reachable_time, 30 s)."""
-    entry = known.mapping(wan.destination, wan.source)
+    entry = known.mapping_towards(wan)
     if entry is None or wan.row[AT] - entry.used_at < ARP:
         return None
     old, version = entry.inside[:16], wan.packed_ends[47]

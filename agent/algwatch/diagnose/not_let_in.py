@@ -143,6 +143,8 @@ def reading(call: Call, known: Known) -> Reading | None:
         if known.mapping_elsewhere(invite) is not None:
             return None  # the port is open, towards another host (NAT002)
         return _other_port(found, came.dst, came.dport, went.src, went.sport)
+    if came.proto != went.proto:
+        return _other_transport(found)
     what = f"it came from port {came.sport}, and the phone has registered at port {went.dport}"
     if found.helped:
         # The kernel's helper expects calls from any port of the registrar (sip_direct_signalling).
@@ -177,6 +179,18 @@ def _unmapped(call: Call, known: Known) -> Reading | None:
     went = invite.ends
     what = f"no phone was seen to open {went.receiver} towards {went.src}"
     return Reading("unknown", cause.UNKNOWN, f"{what}, so this router need not let it in")
+
+
+def _other_transport(found: Owner) -> Reading:
+    """For an INVITE over UDP to a phone that has registered over TCP (RFC 3261 section 19.1.1): its
+    connection is the only way in."""
+    what = "it came over UDP, and the phone has registered over TCP, so no NAT need let it in"
+    asks = any(b"transport=tcp" in one.uri_params.lower() for one in found.agreed.near.own)
+    if asks:
+        return Reading("provider", cause.PROVIDER, f"{what}: the Contact asks for TCP")
+    return Reading("unknown", cause.UNKNOWN, what, step=(
+        "Let the phone write transport=tcp into its Contact, or register over UDP."
+    ))  # fmt: skip
 
 
 def _other_port(found: Owner, host: str, port: int, mapped: str, mapped_port: int

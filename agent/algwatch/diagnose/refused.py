@@ -13,7 +13,7 @@ from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.message import Message, to_text
-from algwatch.sip.status_codes import ANEW, CHALLENGES, NO_DIALOG, NO_FAULT
+from algwatch.sip.status_codes import ANEW, CHALLENGES, NO_DIALOG, NO_FAULT, UNKNOWN_TO_SUBSCRIBER
 
 PASSWORD = "Check the user name and the password that the phone has for its provider."
 FOLLOWS = "Look whether the end that sent it follows redirections (3xx)."
@@ -53,10 +53,13 @@ def _refer(status: int, request: Sighting, known: Known) -> bool:
 
 
 def _notify(status: int, request: Sighting, known: Known) -> bool:
-    """481 ends a subscription (RFC 6665 section 4.2.2): DLG012 knows whether it lived. Any answer
-    to a keep-alive is one."""
+    """481 ends a subscription (RFC 6665 section 4.2.2), and 482 does: DLG012 knows whether it
+    lived. Any answer to a keep-alive is one. A phone without a lamp for what it never asked for
+    misses nothing."""
     events = Message(request.payload).header("Event")
-    if status == NO_DIALOG or (bool(events) and events[0].strip().lower() == KEEP_ALIVE):
+    if status in UNKNOWN_TO_SUBSCRIBER or (not request.row[TO_TAG] and status in LACKS):
+        return False
+    if bool(events) and events[0].strip().lower() == KEEP_ALIVE:
         return False
     one = known.subscribed(request)
     return one is None or one.disordered is None

@@ -133,6 +133,9 @@ def answered_again(s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
         # A call through the provider back into the house has two branches here.
         if not s.is_branch(t) or not s.answered_at:
             s.final_retransmissions += 1
+        elif (other := s.of(row)) is not None and other is not now and other.invite is t:
+            other.answers += 1  # of another phone in this house
+            other.answer_last = row[AT]
         return
     d = s.of(row)
     if d is now:

@@ -12,6 +12,7 @@ from algwatch.sip.dialog import ACK_OWES, ANSWER_OWES, AT_ONCE, NOTHING_OWED, Di
 from algwatch.sip.reason import failure
 from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.step import BYE_SENT, ENDED, UNANSWERED, Step
+from algwatch.sip.timers import T4
 from algwatch.sip.transaction import FINAL, ORPHAN, REQUEST, TIMED_OUT, Transaction
 
 _ANSWERS = (FINAL, ORPHAN)
@@ -42,7 +43,9 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
             if current:
                 step((s, BYE_SENT, row))
         elif d.bye_by_caller != (row[FROM_TAG] == s.caller_tag):
-            d.refused_first = d.bye_status >= 300 and not d.both_ended
+            reply = d.bye_response if d.bye_given_up else None
+            given_up = reply is not None and row[AT] - reply.row[AT] > T4
+            d.refused_first = (d.bye_status >= 300 or given_up) and not d.both_ended
             d.both_ended = True
         elif d.bye_response is not None:
             d.bye_of, d.bye = t, t.request  # presumably with credentials
@@ -53,8 +56,9 @@ def bye(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
             if asked is not None and asked.is_meant(t):
                 asked.response = asked.response or batch.sighting(s.side, row, i)
         elif status >= 300:
-            t.response = d.bye_response = batch.sighting(s.side, row, i)
-            d.bye = t.request
+            t.response = batch.sighting(s.side, row, i)
+            if not d.refused_first:
+                d.bye, d.bye_response = t.request, t.response
         if status >= 200 and status not in CHALLENGES and not d.ended_at:
             d.ended_at = row[AT]
             d.bye_status = status

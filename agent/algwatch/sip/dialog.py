@@ -9,6 +9,7 @@ from algwatch.base.sighting import AT, BITS, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, 
 from algwatch.sip.denied import NOBODY, Denied
 from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
+from algwatch.sip.status_codes import CHALLENGES
 from algwatch.sip.timers import SECOND, WINDOW
 from algwatch.sip.transaction import Transaction
 
@@ -55,8 +56,8 @@ class Dialog:
     bye_status: of its response; bye_unanswered: Timer F of the BYE has passed; bye_unrepeated: and
     it was never repeated, so an answer was likely not captured; bye_of: the latest BYE transaction
     of the first end to send one; both_ended: the other end sent one, too, and
-    refused_first: only after it had refused the first; bye_reason: its Reason if
-    nobody hung up (sip/reason.py).
+    refused_first: only after it had refused the first, or long after its challenge to it;
+    bye_reason: its Reason if nobody hung up (sip/reason.py).
     timer: the session timer in force, None without one; timed_out: this timer caused the BYE.
     """
 
@@ -113,9 +114,11 @@ class Dialog:
     def bye_given_up(self) -> bool:
         """The BYE was challenged, and none with credentials was sent."""
         bye, response = self.bye, self.bye_response
-        if bye is None or response is None or not self.bye_challenged:
+        if bye is None or response is None:
             return False
-        return bool(bye.row[AT] <= response.row[AT])
+        if self.refused_first:
+            return self.bye_of is not None and self.bye_of.status in CHALLENGES
+        return self.bye_challenged and bool(bye.row[AT] <= response.row[AT])
 
     def waits_for(self, t: Transaction) -> bool:
         """True if t is a re-INVITE without a final response."""

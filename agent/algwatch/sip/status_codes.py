@@ -11,5 +11,8 @@ ANEW = (300, 301, 302, 305, 380, *CHALLENGES, 412, 413, 415, 416, 420, 422, 423,
 NO_DIALOG = 481  # to a request in a dialog already over, or never there (section 12.2.2)
 # Refusals of a request in a dialog by an end without this dialog.
 GONE = (404, 408, 410, NO_DIALOG)
+# To a NOTIFY: its notifier drops the subscription. A loop is for requests without a To tag
+# (section 8.2.2.2), so such a refusal is of a phone that did not know it, too.
+UNKNOWN_TO_SUBSCRIBER = (NO_DIALOG, 482)
 # Somebody is busy or declines the call, or the number does not exist.
 NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)

@@ -68,6 +68,7 @@ from cases import (
     variants_field,
     variants_five,
     variants_reported,
+    variants_six,
     ways,
 )
 from cases.case import CASES, Case
@@ -134,5 +135,6 @@ __all__ = [
     "variants_field",
     "variants_five",
     "variants_reported",
+    "variants_six",
     "ways",
 ]

@@ -136,7 +136,7 @@ def _() -> House:
     call.set_up(1)
     house.into(20, call.from_far("BYE"))
     house.out(20.01, answer(481, call.from_far("BYE")))
-    call.bye(21)
+    call.bye(20.5)
     register(house, 90, n=2)
     return house
 

@@ -27,7 +27,13 @@ def _() -> House:
 @case("txn003-notify-refused", [("TXN003", "phone", "latent")], [*NO, "DLG012"],
       state="cannot-tell")  # fmt: skip
 def _() -> House:
-    """The phone refuses the provider's NOTIFY with 405."""
+    """The phone refuses the provider's NOTIFY with 503."""
+    return _beside(Row("NOTIFY", "far", 503))
+
+
+@case("txn003-near-miss-notify-never-asked-for", must_not=["TXN003", *NO, "DLG012"])
+def _() -> House:
+    """A phone without a lamp for waiting messages refuses a NOTIFY that it never asked for."""
     return _beside(Row("NOTIFY", "far", 405))
 
 

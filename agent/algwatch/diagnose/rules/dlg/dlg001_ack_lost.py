@@ -9,10 +9,11 @@ What it sees
     to another port than the phone's, or came from a host contacted by no phone. A missing ACK is no
     fault of the phone if the Record-Route of the 2xx is unreachable, or asks for TCP while the call
     came over UDP, or for the other IP version or another TCP connection, or if the 2xx came
-    malformed. It is its fault if it answers a 2xx over TCP that asks for TCP over UDP. It is its
-    fault if the phone sent its 2xx to a port that is neither the source of the INVITE nor in its
-    Via. A delivered or sent ACK is the router's fault if the router had written the address in its
-    Request-URI, or the Contact used by the phone.
+    malformed. An end that has refused the INVITE before its 2xx (the same To tag) has itself to
+    blame. It is the phone's fault if it answers a 2xx over TCP that asks for TCP over UDP, or sent
+    its 2xx to a port that is neither the source of the INVITE nor in its Via. A delivered or sent
+    ACK is the router's fault if the router had written the address in its Request-URI, or the
+    Contact used by the phone.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -42,6 +43,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.outcome import REPEATS, ack_of
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import (
+    after_refusal,
     cause,
     in_house,
     malformed,
@@ -156,7 +158,7 @@ def _tells_alone(call: Call, how: lost.LostAck, reading: Reading) -> bool:
         return True
     if _retargeted(call, how) is not None:
         return True
-    return no_contact.reading(call, how) is not None
+    return (no_contact.reading(call, how) or after_refusal.reading(call, how)) is not None
 
 
 def reading_of(call: Call, known: Known) -> Reading:
@@ -306,6 +308,8 @@ def _is_at_another_port(call: Call) -> bool:
 
 def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
     """The loss is another end's, or this router could not help it."""
+    if (twice := after_refusal.reading(call, how)) is not None:
+        return twice
     unmatched = renamed.ack_unmatched(call, how) or renamed.answer_to_nothing(call, how)
     if unmatched is not None:
         return unmatched

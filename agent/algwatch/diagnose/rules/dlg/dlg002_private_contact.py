@@ -39,7 +39,7 @@ from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import REPEATED, TROUBLED
-from algwatch.diagnose import cause, malformed, misrouted_ack, renamed, route_set
+from algwatch.diagnose import after_refusal, cause, malformed, misrouted_ack, renamed, route_set
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
@@ -75,6 +75,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         return
     if malformed.unreadable_ack(call, how) is not None or renamed.answer_unknown(call, how):
         return  # nobody could read it, or it was no answer to anything
+    if after_refusal.reading(call, how) is not None:
+        return  # DLG001
     if how.dialog.stray_ack is not None:
         return  # the far end knows where to send it, and not its CSeq number
     host = private_contact(answer, call.two_sided, nat_is_beyond(call))

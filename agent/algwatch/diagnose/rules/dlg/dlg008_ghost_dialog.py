@@ -8,8 +8,8 @@ What it sees
     it had written something else than the Contact of the phone into the Request-URI, its sender if
     that is the sender's own address, or if its Route is another one than in the call before. Or the
     end that refused it sends a BYE of its own later. Or a BYE is challenged (401, 407), and none
-    with credentials follows in 32 s. Or a re-INVITE or UPDATE is refused with 481, without a BYE of
-    either end in the 5 s after it.
+    with credentials follows in 32 s, or before a BYE of the other end 5 s later. Or a re-INVITE or
+    UPDATE is refused with 481, without a BYE of either end in the 5 s after it.
 
 Why it breaks calls
     The end left behind talks to nobody until its user hangs up. A PBX or a trunk may count the
@@ -80,6 +80,10 @@ RULE = Rule(
 )  # fmt: skip
 
 NO_BYE = "the other end no longer has the call, and no BYE of it was seen"
+ASKS_FOR_BYE = (
+    "Let the end that asked for credentials take a BYE of its calls without them: it knows the "
+    "call by its tags."
+)
 KEPT = (
     "the other end did not take it for one of this call, and still had the call: its own BYE came "
     "later"
@@ -310,14 +314,17 @@ def _given_up(call: Call, known: Known) -> Finding | None:
     if len(every) != len(call.seen) or known.lossy(call):
         return None
     for d in every:
-        if not (d.bye_given_up and d.confirmed) or d.both_ended or known.now - d.bye_at < TIMER_F:
+        if not (d.bye_given_up and d.confirmed) or (d.both_ended and not d.refused_first):
+            return None
+        if known.now - d.bye_at < TIMER_F and not d.refused_first:
             return None
         if known.capture.is_late(d.bye_at):
             return None
     d = every[0]
     if d.bye is None or d.bye_response is None:
         return None
-    phone = call.two_sided and call.inbound is not None and d.bye_by_caller != call.inbound
+    known_ends = call.two_sided and call.inbound is not None
+    phone = known_ends and d.bye_by_caller != call.inbound
     status, line = Message(d.bye_response.payload).status, known.line(call)
     return RULE.finding(
         "phone" if phone else "unknown", "observed",
@@ -327,5 +334,5 @@ def _given_up(call: Call, known: Known) -> Finding | None:
          evidence(d.bye_response, f"asked for credentials with {status}", "")],
         call.call_id, cause=cause.REFUSED, call_id=call.call_id, line=line.name if line else "",
         next_step="Check the user name and the password that the phone has, and whether it answers "
-        "the challenge of a BYE.",
+        "the challenge of a BYE." if phone or not known_ends else ASKS_FOR_BYE,
     )  # fmt: skip

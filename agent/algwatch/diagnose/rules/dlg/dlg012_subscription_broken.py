@@ -5,11 +5,11 @@ What it sees
     A REFER with Replaces in its Refer-To failed (its NOTIFY reports 481, 404 or another failure),
     or an INVITE with Replaces was refused with 481, and the router had given the named dialog
     another Call-ID or tag on the side of the search. A REFER was refused, or a transfer failed, for
-    a reason other than a person's. A SUBSCRIBE was accepted and got no NOTIFY in 32 s; the finding
-    tells how far NOTIFY requests came. Or a NOTIFY was refused with 481 although the subscription
-    lived, or the call of its REFER; or with 500 because its CSeq number is not above the one
-    before. Or the refresh of a subscription was refused, and the phone did not subscribe anew in
-    32 s.
+    a reason other than a person's, or its Replaces names the call of the REFER itself. A SUBSCRIBE
+    was accepted and got no NOTIFY in 32 s; the finding tells how far NOTIFY requests came. Or a
+    NOTIFY was refused with 481 or 482 although the subscription lived, or the call of its REFER; or
+    with 500 because its CSeq number is not above the one before. Or the refresh of a subscription
+    was refused, and the phone did not subscribe anew in 32 s.
 
 Why it breaks calls
     An attended transfer ends in 481, with the caller between the two phones. Without NOTIFY the
@@ -144,7 +144,10 @@ def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
     shown = None
     if one.outbound is not None:
         shown = known.renamed(copy, not one.outbound)
-    if shown is None and refused != 481:
+    wanted, refer = replaced(copy.payload), Message(copy.payload)
+    own = refer.call_id, frozenset((refer.from_.tag, refer.to.tag))
+    if wanted == own:
+        yield _itself(one, copy, refused, known)
         return
     proof = [evidence(copy, "names the dialog in Refer-To", "the name that is known there")]
     told = next((s.notify for s in one.seen if s.notify is not None), None)
@@ -159,6 +162,21 @@ def _refer(one: Subscribed, known: Known) -> Iterator[Finding]:
         f"The transfer (REFER to {somebody(one.to)}) ended with {refused}: {what}.",
         proof, f"{one.call_id}/refer", cause=cause.ALG if shown else cause.UNKNOWN,
         call_id=one.call_id, line=known.line_name(one), symptom=not shown,
+    )  # fmt: skip
+
+
+def _itself(one: Subscribed, copy: Sighting, refused: int, known: Known) -> Finding:
+    """A REFER within a call, to replace this very call: nobody can be connected so."""
+    where = "unknown"
+    if one.two_sided and one.paired and one.outbound is not None:
+        where = "phone" if one.outbound else "provider"
+    return RULE.finding(
+        where, "observed",
+        f"The transfer (REFER to {somebody(one.to)}) ended with {refused}: its Replaces names the "
+        "call that the REFER was sent in, not the one to the transfer target.",
+        [evidence(copy, "the REFER", "the Call-ID and tags of the other call in Replaces")],
+        f"{one.call_id}/refer", cause=cause.of_place(where), call_id=one.call_id,
+        line=known.line_name(one),
     )  # fmt: skip
 
 
@@ -229,8 +247,8 @@ def _notify_refused(one: Subscribed, refused: Subscription, known: Known) -> Ite
         return
     proof = [evidence(failed.request, "the NOTIFY", "200")]
     if failed.response is not None:
-        proof.append(evidence(failed.response, "refused with 481", "200"))
-    said = "A NOTIFY was refused with 481 although the subscription lived"
+        proof.append(evidence(failed.response, f"refused with {failed.status}", "200"))
+    said = f"A NOTIFY was refused with {failed.status} although the subscription lived"
     yield from _told(one, said, reading, proof, True, known)
 
 
