@@ -40,7 +40,9 @@ _request_host = _items(*_spans(SIP.REQUEST_HOST))
 _via = _items(*_spans(VIA.ALL, VIA.TRANSPORT, VIA.HOST, VIA.BRANCH, VIA.RECEIVED, VIA.RPORT,
                       VIA.MADDR), VIA.PORT, VIA.BITS)  # fmt: skip
 _address = _items(*_spans(ADDR.ALL, ADDR.DISPLAY, ADDR.URI, ADDR.USER, ADDR.HOST, ADDR.URI_PARAMS,
-                          ADDR.PARAMS, ADDR.TAG, ADDR.EXPIRES), ADDR.PORT, ADDR.BITS)  # fmt: skip
+                          ADDR.PARAMS, ADDR.TAG, ADDR.EXPIRES))  # fmt: skip
+# Apart: CPython 3.11 keeps up to 2,000 tuples of 20 items for the next ones, and never takes one.
+_port_and_bits = _items(ADDR.PORT, ADDR.BITS)
 _HAS_RPORT, _STAR = VIA.HAS_RPORT, ADDR.STAR
 _VIA_SIZE, _ADDR_SIZE = VIA.SIZE, ADDR.SIZE
 
@@ -171,8 +173,9 @@ class Address:
     def __init__(self, message: Message, base: int) -> None:
         payload = message.payload
         (all_, size, display, display_size, uri, uri_size, user, user_size, host, host_size,
-         uri_params, uri_params_size, params, params_size, tag, tag_size, expires, expires_size,
-         self.port, self.bits) = _address(message.scanned, 2 * base)  # fmt: skip
+         uri_params, uri_params_size, params, params_size, tag, tag_size, expires,
+         expires_size) = _address(message.scanned, 2 * base)  # fmt: skip
+        self.port, self.bits = _port_and_bits(message.scanned, 2 * base)
         self.all = payload[all_ : all_ + size]
         self.display = payload[display : display + display_size]
         self.uri = payload[uri : uri + uri_size]
