@@ -76,13 +76,14 @@ def _not_acknowledged(call: Call, how: lost.LostAck, known: Known) -> Finding:
         ) or reading
     assert d.answer is not None
     what = "none is on this side of the router" if how.how == lost.ONE_SIDED else reading.what
+    what = what.replace("no ACK ", "no ACK to it ", 1)  # the other 2xx may have one
     hurt = how.dropped(known.now)
     so = f"it waited for {lost.elapsed(d, d.answer_last)}" if hurt else "it may have given up"
     callee = somebody(call.to if s.by_caller(d) else call.from_)
     return RULE.finding(
         reading.where, "observed" if hurt else "latent",
         f"Another phone that took the call to {callee} sent its own 2xx {how.repeats + 1} times, "
-        f"and that one was never acknowledged: {what}; {so}.",
+        f"and nobody acknowledged that one: {what}; {so}.",
         [evidence(d.answer, f"2xx sent {how.repeats + 1} times", "ACK within T1")],
         f"{call.call_id}/{d.callee_tag:x}", cause=reading.cause, call_id=call.call_id,
         line=known.line_name(call),
