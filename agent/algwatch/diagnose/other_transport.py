@@ -23,8 +23,6 @@ _NEXT = (
     "Let both ends use one transport for the whole call (UDP, or TCP for the account of the phone "
     "too), and see whether a TCP connection between the two is possible at all."
 )
-
-
 _REACH = "Look whether {} can be reached from the phone at all: its 2xx sends the ACK there."
 
 
