@@ -181,6 +181,7 @@ FOUND = (
      "seconds-before"),
     ("reg006-wrong-phone-after-a-flush", WAN, b"200 REGISTER", "487", "to-neighbour",
      "seconds-before"),
+    ("reg006-call-from-another-port-helper", WAN, b"INVITE", "copy", "to-neighbour", "before"),
     ("alg018-min-se", LAN, b"422 INVITE", "487", "from-neighbour", "seconds-before"),
     ("txn003-phone-elsewhere", LAN, b"200 REGISTER", "403", "from-neighbour", "seconds-before"),
     ("txn007-another-branch", LAN, b"100 INVITE", "403", "from-neighbour", "seconds-before"),

@@ -204,7 +204,8 @@ def _other_port(found: Owner, host: str, port: int, mapped: str, mapped_port: in
             "another phone"
         ), step=SILENT[LAN])  # fmt: skip
     shown = far.own[0] if far is not None and far.own else None
-    if shown is not None and (shown.port or 5060) == port and near.own:
+    # Anybody may send to another host: only what came to the mapping's own proves its port.
+    if host == mapped and shown is not None and (shown.port or 5060) == port and near.own:
         if same_endpoint(near.own[0], shown):
             if not address.is_unroutable(shown.host):
                 return None  # the phone wrote a public address itself (NAT002)
