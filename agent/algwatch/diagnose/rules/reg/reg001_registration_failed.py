@@ -51,7 +51,6 @@ from algwatch.diagnose.subject import REGISTRATION
 from algwatch.sip import digest
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
-from algwatch.sip.status_codes import ANEW
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
 
@@ -115,9 +114,7 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         reading = Reading(where, why, "")
         step = PASSWORD if why == cause.REFUSED else ONE_SERVER if registered.near.roams else ""
     else:
-        # A 423 and its like ask the phone for another REGISTER (RFC 3261 section 10.2.8).
-        asked = t.status in ANEW and t.status < 500
-        reading = Reading("unknown" if asked else answerer(exchange), cause.REFUSED, "")
+        reading = Reading(answerer(exchange), cause.REFUSED, "")
         what = f"was refused with {t.status}"
         if (named := other_aor.reading(registered, known)) is not None:
             reading, what = named, f"{what}, {named.what}"
