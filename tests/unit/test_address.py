@@ -49,6 +49,16 @@ def test_only_what_nobody_on_the_internet_can_reach_is_unroutable(
     assert address.is_unroutable(host) is unroutable
 
 
+@pytest.mark.parametrize(("host", "unreachable"), [
+    ("localhost", True), ("LocalHost.", True), ("pbx.local", True), ("x7.invalid", True),
+    ("phone.home.arpa", True), ("192.168.1.10", True), ("fd00::1", True), ("", False),
+    ("example.net", False), ("local.example.net", False), ("mylocalhost", False),
+    ("203.0.113.5", False), ("a" * 60 + ".local", False),
+])  # fmt: skip
+def test_a_name_outside_the_public_dns_is_unreachable_too(host: str, unreachable: bool) -> None:
+    assert address.is_unreachable(host) is unreachable
+
+
 @given(st.binary(min_size=16, max_size=16))
 def test_every_spelling_of_an_ipv6_address_is_the_same_one(packed: bytes) -> None:
     ip = ipaddress.IPv6Address(packed)
@@ -68,5 +78,7 @@ def test_what_is_no_ipv6_literal_stays_as_it_is(host: str) -> None:
 @given(st.text())
 def test_no_host_text_raises(host: str) -> None:
     address.is_unroutable(host)
+    address.is_unreachable(host)
+    address.is_private_name(host)
     address.is_literal(host)
     address.canonical(host)

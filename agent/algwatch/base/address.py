@@ -134,6 +134,21 @@ def _is_unroutable(host: str) -> bool:
     return any(value >> (32 - n) == net >> (32 - n) for net, n in _UNROUTABLE)
 
 
+# Names that the public DNS does not have: RFC 6761 (localhost, invalid), RFC 6762, RFC 8375.
+_PRIVATE_NAMES = (".localhost", ".invalid", ".local", ".home.arpa")
+
+
+def is_unreachable(host: str) -> bool:
+    """As is_unroutable(), and True for names which nobody on the Internet can look up."""
+    return _is_unroutable(host) or is_private_name(host) if len(host) <= LONGEST else False
+
+
+@lru_cache(maxsize=64)
+def is_private_name(host: str) -> bool:
+    """True for such a name (up to LONGEST characters)."""
+    return f".{host[: LONGEST + 1].lower().rstrip('.')}".endswith(_PRIVATE_NAMES)
+
+
 def joined(host: str, port: int) -> str:
     """Both as a URI has them (RFC 3986 section 3.2.2); the host alone without a port."""
     shown = f"[{host}]" if ":" in host else host

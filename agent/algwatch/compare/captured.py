@@ -150,7 +150,7 @@ class Captured:
         if answer is None:
             return
         key = answer.source + answer.destination[:16]
-        if key not in self.reached and address.is_unroutable(reach(answer.payload)[2] or ""):
+        if key not in self.reached and address.is_unreachable(reach(answer.payload)[2] or ""):
             self.reached.add(key, None)
 
     def _note_unread(self, batch: Batch, which: int, row: Row, i: int) -> None:

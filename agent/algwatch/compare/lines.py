@@ -175,7 +175,7 @@ class Lines:
         (CGNAT, a provider's own network), the request may have gone to a Contact written by the
         ALG."""
         contact = call.wan_contact
-        if contact and contact != pair.wan_host and address.is_unroutable(contact):
+        if contact and contact != pair.wan_host and address.is_unreachable(contact):
             line = self.of(pair)
             line.observe(NAT_HANDLED, request)
             if request_host(request.payload) == pair.wan_host:
@@ -208,7 +208,7 @@ class Lines:
         if status >= 200 and crossing.entered.payload.find(b"ecord-") >= 0:
             _recorded(line, crossing)
         if contact is not None and contact != "*":
-            line.private_contact = address.is_unroutable(contact)
+            line.private_contact = address.is_unreachable(contact)
             if line.private_contact:
                 line.observe(PRIVATE_CONTACT, crossing.entered)
         shown = reach(crossing.left.payload)[2] if crossing.rewritten else contact

@@ -77,7 +77,7 @@ def _observe(call: Call, summary: CallSummary, line: Line, now: int) -> None:
     if call.changed:
         if summary.outcome == "completed":
             line.observe(WORKS_REWRITTEN, None, now)
-    elif call.inbound and address.is_unroutable(call.wan_contact):
+    elif call.inbound and address.is_unreachable(call.wan_contact):
         # In an outgoing call the phone itself sends ACK and BYE: it does not show the target the
         # provider would have used.
         if summary.outcome == "completed" and summary.ack == "seen":

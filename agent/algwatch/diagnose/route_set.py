@@ -275,7 +275,7 @@ def _contact_host(answer: Sighting) -> str:
     """The unroutable Contact host as first target of a request of the caller; else ""."""
     message = parsed(answer.payload)
     target = remote_target(message)
-    if target is None or message.record_routes or not address.is_unroutable(target.host):
+    if target is None or message.record_routes or not address.is_unreachable(target.host):
         return ""
     return target.host
 

@@ -3,9 +3,10 @@
 
 What it sees
     A 2xx to INVITE with a private or otherwise unroutable Contact on the WAN side (RFC 1918, RFC
-    6598, link-local, unique local, 464XLAT; or IPv6 to a far end with IPv4), no ACK for it, and the
-    2xx repeated; also where the ISP translates and not this router (DS-Lite). Or such a 2xx from
-    beyond, without a Record-Route, to a call of the phone.
+    6598, link-local, unique local, 464XLAT; a name outside the public DNS, as localhost; or IPv6 to
+    a far end with IPv4), no ACK for it, and the 2xx repeated; also where the ISP translates and not
+    this router (DS-Lite). Or such a 2xx from beyond, without a Record-Route, to a call of the
+    phone.
 
 Why it breaks calls
     The ACK goes to the Contact of the 2xx (the remote target). Nobody beyond the NAT can send to a
@@ -105,6 +106,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     elif is_phones_fault(call, host, answer):
         where, why = "phone", cause.PHONE
         so = f"the phone has to write the address that its packets come from, {ends.src}"
+        if address.is_private_name(host):
+            so = "the phone has to write an address there, and not a name known to itself alone"
     else:
         where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
     went = "left for" if call.two_sided else "went to"
@@ -155,7 +158,7 @@ def private_contact(message: Sighting, two_sided: bool, nat_beyond: bool = False
     see nat_is_beyond()."""
     contacts = Message(message.payload).contacts
     host, ends = contacts[0].host if contacts else "", message.ends
-    if not address.is_unroutable(host) and not (":" not in ends.dst and address.is_ipv6(host)):
+    if not address.is_unreachable(host) and not (":" not in ends.dst and address.is_ipv6(host)):
         return ""  # the last: behind a NAT64, the far end may have IPv4 only
     # Inside one private network, or before the NAT, a private Contact is right.
     if address.is_unroutable(ends.dst) or (ends.src == host and not nat_beyond):
@@ -186,10 +189,14 @@ def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:
 
 
 def is_phones_fault(call: Call, host: str, shown: Sighting) -> bool:
-    """Without a NAT, the phone could write its own global IPv6 address. host: of the Contact in
-    shown, on the WAN."""
+    """Without a NAT, the phone could write its own global IPv6 address; and nobody asks a phone for
+    a name known to itself alone. host: of the Contact in shown, on the WAN."""
     pair = call.flow_pair
-    if not call.two_sided or pair is None or pair.phone != pair.wan_host:
+    if not call.two_sided or pair is None:
+        return False
+    if address.is_private_name(host):
+        return not call.changed  # else the router may have written it
+    if pair.phone != pair.wan_host:
         return False
     return ":" in host and ":" in shown.ends.src and not address.is_unroutable(shown.ends.src)
 

@@ -301,11 +301,14 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
         line = known.line(one)
         if line is not None and line.finds_phone:
             return Reading("network", cause.UNKNOWN, NONE_CAME)
-        if address.is_unroutable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
+        if address.is_unreachable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
             if wrote is None or not are_copies(lan.request, wan.request):
                 return Reading("network", cause.UNKNOWN, NONE_CAME)
             if same_endpoint(wrote, shown):
-                return Reading("phone", cause.NAT_UNHANDLED, (
+                why = cause.NAT_UNHANDLED
+                if address.is_private_name(shown.host):
+                    why = cause.PHONE
+                return Reading("phone", why, (
                     f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
                     "can send to, and neither end handled the NAT"
                 ))  # fmt: skip
