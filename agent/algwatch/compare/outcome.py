@@ -17,10 +17,11 @@ from algwatch.compare.call import Call
 from algwatch.compare.misdelivered import ack_misdelivered
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.status_codes import CHALLENGES
-from algwatch.sip.timers import ACK_WAIT, T2, T4, TIMER_F
+from algwatch.sip.timers import ACK_WAIT, SECOND, T2, T4, TIMER_F
 
 # Two repeats: the 2xx has waited T1 + 2*T1 = 1.5 s for its ACK, longer than any round trip.
 REPEATS = 2
+HEARD = 60 * SECOND  # a user who hears nothing hangs up sooner
 
 
 def ack_of(call: Call, now: int) -> str:
@@ -42,6 +43,16 @@ def ack_of(call: Call, now: int) -> str:
     if d.repeats >= REPEATS or (d.repeats and waited):
         return "missing"
     return "unknown"
+
+
+def is_unacknowledged(call: Call) -> bool:
+    """For a completed call with an ACK that is unknown: its 2xx came again and again, and the call
+    ended in a minute. Users who hear each other talk on, whatever way their ACK took."""
+    s = call.near_callee
+    d = s.current if s is not None else None
+    if s is None or d is None or d.repeats < REPEATS or not d.bye_at:
+        return False
+    return d.bye_at - d.answered_at < HEARD
 
 
 def ack_ignored(call: Call, now: int) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from algwatch.base.report import Report
 from algwatch.compare.ack import waited_out
 from algwatch.compare.call import Call
-from algwatch.compare.outcome import ack_of, is_unfollowed, outcome
+from algwatch.compare.outcome import ack_of, is_unacknowledged, is_unfollowed, outcome
 from algwatch.compare.signs import REWRITTEN, signs
 
 
@@ -17,7 +17,8 @@ class CallSummary(Report):
     ack: seen, missing, unknown. status: of the final response that refused it, else 0. start, end:
     seconds since 1970. line: `Line.name` of the phone and its provider, "" if not known.
     unfollowed: it was challenged or redirected, and the INVITE due after this was not seen
-    (compare/outcome.py). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
+    (compare/outcome.py). unacknowledged: completed, and it is not known whether its ends heard each
+    other (compare/outcome.py). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host called by nobody here, and nothing of it crossed.
     sender: the address of this host, "" for other calls.
     lossy: packets were lost in the capture meanwhile, so an unseen message is missing only if
@@ -27,18 +28,21 @@ class CallSummary(Report):
 
     __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_", "inbound",
                  "invite_retransmissions", "line", "outcome", "sender", "start", "status",
-                 "to", "unfollowed", "unsolicited")  # fmt: skip
+                 "to", "unacknowledged", "unfollowed", "unsolicited")  # fmt: skip
     kind = "call"
 
     def __init__(self, call: Call, now: int, line: str = "", lossy: bool = False) -> None:
         self.call_id = call.call_id
         self.from_ = call.from_
         self.to = call.to
+        self.unacknowledged = False
         if call.ended_well or not signs(call) & ~REWRITTEN:
             self.ack, self.outcome = "seen", "completed"
         else:
             self.ack = ack_of(call, now)
             self.outcome = outcome(call, now, self.ack)
+            if self.ack == "unknown" and self.outcome == "completed":
+                self.unacknowledged = is_unacknowledged(call)
         self.line = line
         self.inbound = call.inbound
         self.unsolicited = call.unsolicited

@@ -27,7 +27,7 @@ NOTHING: Reason = ("", "")
 def graded(call: CallSummary) -> str:
     """The end of a call, one of the words above."""
     if call.outcome == "completed":
-        return OPEN if call.failure else WELL
+        return OPEN if call.failure or call.unacknowledged else WELL
     if call.outcome in ("dropped", "unanswered"):
         return DEAD
     if call.outcome == "rejected":

@@ -64,6 +64,11 @@ def named_call(call: CallSummary) -> str:
     if call.failure and call.outcome == "completed":
         what = "timer" if names_timeout(call.failure) else "failure"
         return f"{who} was ended by a {what}: its BYE gives the reason {quoted(call.failure)}."
+    if call.unacknowledged:
+        return (
+            f"{who} was answered with a 2xx that came again and again, and no ACK was seen: "
+            "it is not known whether its ends heard each other."
+        )
     if call.outcome == "ongoing":
         return f"{who} was not decided when the capture ended."
     return f"The outcome of {_lower(who)} cannot be told from this capture."

@@ -51,6 +51,8 @@ ADVICE = 64
 
 TIMED_OUT = ("Ask whoever ended the call for its timers, and look whether media and session "
              "refreshes (RFC 4028) pass the router both ways.")  # fmt: skip
+UNHEARD = ("Ask its users whether they heard each other: if not, ask the provider where it "
+           "sends its ACKs; if so, look for a way past this router.")  # fmt: skip
 FAILED = "Ask whoever ended the call what the reason of its BYE stands for there."
 WAIT = "Capture from before the call until 32 s after its last message."
 BOTH = f"Capture both sides at the same time, on the router itself: {HOW}."
@@ -333,6 +335,8 @@ def _look(finding: Brief, one_sided: bool) -> str:
 def _after_call(call: CallSummary) -> str:
     if call.failure and call.outcome == "completed":
         return TIMED_OUT if names_timeout(call.failure) else FAILED
+    if call.unacknowledged:
+        return UNHEARD
     if call.outcome in ("ongoing", "unknown"):
         return WAIT
     if call.outcome != "rejected":
