@@ -21,6 +21,7 @@ OFF = ("Ask the provider what {} stands for there, or turn off at the phone what
        "(lamps, messages waiting, presence).")  # fmt: skip
 # The other end lacks what an INFO asks for (RFC 6086 section 4.2.2), and the call goes on without.
 LACKS = (405, 415, 469, 488, 489, 501)
+NOT_FOUND = (404, 410)
 KEEP_ALIVE = b"keep-alive"
 
 
@@ -142,15 +143,16 @@ def answerer(exchange: Exchange) -> str:
     """The place of the end that refused this request, if the response crossed this router. It may
     have refused a request that the router had changed for that."""
     left, request = exchange.left, exchange.request
-    if exchange.status == NO_DIALOG:
-        return "unknown"  # either end may be wrong about it
+    in_dialog = request is not None and bool(request.row[TO_TAG])
+    if exchange.status == NO_DIALOG or (exchange.status in NOT_FOUND and in_dialog):
+        return "unknown"  # either end may be wrong about it, or about the Request-URI
     if exchange.outbound is None or left is None or not left.finals or request is None:
         return "unknown"
     if left.request is None or left.request.payload != request.payload:
         return "unknown"
     if not exchange.outbound:
         return "phone"
-    return "network" if request.row[TO_TAG] else "provider"
+    return "network" if in_dialog else "provider"
 
 
 def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:

@@ -15,7 +15,8 @@ What else looks the same
     change RAck as well, and a PRACK has to go to the Contact of its response. A private Contact
     past which the provider has found the phone is no reason, and nobody acknowledges a response
     that the router made unreadable. A slow PRACK: the response comes once or twice more, and then
-    stops. A callee that answers the INVITE all the same: a warning.
+    stops. A callee that answers the INVITE all the same: a warning. A caller that cancels the
+    INVITE meanwhile: its user may have hung up for another reason.
 
 Recommendation
     A PRACK goes to the Contact of the response: if it is private, see DLG002. A caller without
@@ -55,6 +56,10 @@ RULE = Rule(
 )  # fmt: skip
 
 UNANSWERED = Reading("unknown", cause.UNKNOWN, "no PRACK is on this side of the router")
+WRONG_PRACK = {
+    "provider": "Report the PRACK to the provider: RFC 3262 wants another one.",
+    "phone": "Report the PRACK to the maker of the phone: RFC 3262 wants another one.",
+}  # by its sender
 NONE_CAME = "no PRACK ever reached this router's WAN side"
 
 
@@ -77,7 +82,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"The {status} of {somebody(call.to)} has to be acknowledged with PRACK, and came again "
         f"for {_seconds(one)} s: {reading.what}{so}.",
         proof, call.call_id, cause=reading.cause, call_id=call.call_id,
-        line=known.line_name(call),
+        line=known.line_name(call), next_step=reading.step,
+        symptom=not (refused or s.spoken),  # nothing shows whether the user gave up for it
     )  # fmt: skip
 
 
@@ -145,8 +151,9 @@ def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading |
     if not contacts and are_copies(one.first, far.unpracked.first) and not _contacts(one.first):
         what = "it has no Contact, so its caller does not know where to send the PRACK"
         return Reading("phone", cause.PHONE, what)
-    if address.is_unroutable(host) and not address.is_unroutable(ends.dst) and host != ends.src:
-        return Reading("phone", cause.NAT_UNHANDLED, (
+    if address.is_unreachable(host) and not address.is_unroutable(ends.dst) and host != ends.src:
+        why = cause.PHONE if address.is_private_name(host) else cause.NAT_UNHANDLED
+        return Reading("phone", why, (
             f"no PRACK reached this router, and its Contact is {host}, which cannot be reached "
             f"from {ends.dst}"
         ))  # fmt: skip
@@ -167,7 +174,7 @@ def _misnumbered(call: Call, one: Reliable) -> Reading | None:
     said, right = (quoted(to_text(b" ".join(parts))) for parts in (had, asked))
     return Reading(where, cause.of_place(where), (
         f"its PRACK has the RAck {said}, and should have {right} (RFC 3262 section 7.2)"
-    ))  # fmt: skip
+    ), step=WRONG_PRACK[where])  # fmt: skip
 
 
 def _misaddressed(call: Call) -> Reading | None:
@@ -198,7 +205,7 @@ def _misaddressed(call: Call) -> Reading | None:
     return Reading(where, cause.of_place(where), (
         f"its PRACK went to {quoted(to_text(sent.request_uri))}, and not to its Contact "
         f"{quoted(to_text(target.uri))}"
-    ))  # fmt: skip
+    ), step=WRONG_PRACK[where])  # fmt: skip
 
 
 def _contacts(response: Sighting) -> bool:

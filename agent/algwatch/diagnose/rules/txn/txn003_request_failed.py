@@ -7,7 +7,8 @@ What it sees
     response, so its sender does not get it. The two taps tell how far the request came, whether a
     response came and was lost, whether the router sent it to a port without the phone, and whether
     it went to a Contact written by the router. A response that crossed the router shows that both
-    ways work: then the reason of a refusal lies with the end that gave it.
+    ways work: then the reason of a refusal lies with the end that gave it, but for 404, 410 and 481
+    inside a dialog, where the request may be wrong.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. Users wait
