@@ -211,9 +211,9 @@ def _() -> House:
     return _pracked("sip:300@203.0.113.5:5060")
 
 
-def _callee(contact: bool, uri: str = "") -> House:
+def _callee(contact: bool, uri: str = "", cancels: bool = False) -> House:
     """The phone's 183 asks for PRACK. contact: it has one. uri: a PRACK comes to it, and is refused
-    with 404."""
+    with 404. cancels: the caller hangs up before the phone gives up."""
     house = House()
     register(house, 0)
     call = Incoming(house, "asks@phone", contact=house.contact)
@@ -227,7 +227,7 @@ def _callee(contact: bool, uri: str = "") -> House:
     )  # fmt: skip
     seen = house.into(1, sized(invite))
     house.out(1.02, answer(100, seen))
-    for after in (0, *LADDER_1XX):
+    for after in (0, *(LADDER_1XX if not cancels else LADDER_1XX[:7])):
         house.out(1.3 + after, answer(
             183, seen, to_tag=call._tag, contact=contact_of,
             more=["Require: 100rel", "RSeq: 1"], body=sdp(house.phone),
@@ -237,9 +237,18 @@ def _callee(contact: bool, uri: str = "") -> House:
                             callee=f"<sip:100@example.net>;tag={call._tag}",
                             more=["RAck: 1 1 INVITE"], **made)  # fmt: skip
             house.out(1.37, answer(404, house.into(1.35, prack)))
-    house.out(33.4, answer(504, seen, to_tag=call._tag))
-    house.into(33.42, request("ACK", f"sip:100@{house.public}", branch="z9hG4bKasks", cseq=1,
-                              callee=f"<sip:100@example.net>;tag={call._tag}", **made))  # fmt: skip
+    if cancels:
+        at = 28.04
+        cancel = request("CANCEL", f"sip:100@{house.public}", branch="z9hG4bKasks", cseq=1,
+                         callee="<sip:100@example.net>", **made)  # fmt: skip
+        house.out(at - 0.02, answer(200, house.into(at - 0.04, cancel), to_tag=call._tag))
+        house.out(at, answer(487, seen, to_tag=call._tag))
+    else:
+        at = 33.4
+        house.out(at, answer(504, seen, to_tag=call._tag))
+    house.into(at + 0.02, request("ACK", f"sip:100@{house.public}", branch="z9hG4bKasks", cseq=1,
+                                  callee=f"<sip:100@example.net>;tag={call._tag}",
+                                  **made))  # fmt: skip
     return house
 
 
@@ -264,3 +273,12 @@ def _() -> House:
 def _() -> House:
     """The phone's 183 has no Contact, so nobody knows where to send the PRACK."""
     return _callee(False)
+
+
+@case("dlg013-prack-to-the-name-and-cancelled", [("DLG013", "provider", "latent")],
+      [rule for rule in DLG if rule != "DLG013"], {}, ["cancelled"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The caller hangs up meanwhile: nothing shows that it did so for want of a PRACK, and this is
+    no all-clear."""
+    return _callee(True, "sip:100@example.net", cancels=True)
