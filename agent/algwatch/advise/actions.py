@@ -52,6 +52,7 @@ BY_CAUSE: dict[str, tuple[tuple[str, float], ...]] = {
     cause.OUTER_NAT: ((OUTER_ROUTER, 0.7),),
     cause.OUTER_ALG: ((OUTER_ROUTER, 0.7),),
     cause.NAT_UNHANDLED: ((ENABLE_RPORT, 0.8), (FIX_CONTACT, 0.6)),
+    cause.PRIVATE_NAME: ((PHONE_FIX, 0.8),),
     cause.MEDIA_NAT: ((ENABLE_RPORT, 0.7),),
     cause.NO_RPORT: ((ENABLE_RPORT, 0.9),),
     cause.PROVIDER_CONTACT: ((FIX_CONTACT, 0.9),),

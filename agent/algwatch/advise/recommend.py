@@ -213,7 +213,7 @@ class Recommender:
 
     def _plain(self, finding: Finding, line: Line | None) -> list[Advice]:
         """Advice by the cause alone, with the reasons of each rule."""
-        untouched = finding.cause == cause.NAT_UNHANDLED and bool(finding.line)
+        untouched = finding.cause in cause.UNREACHABLE and bool(finding.line)
         asks = _asks(line) and finding.cause != cause.NO_RPORT
         given = []
         for action, confidence in actions.BY_CAUSE.get(finding.cause, ()):

@@ -18,6 +18,7 @@ NAT_PORT = "nat-port"  # the NAT gives another port than the provider was told
 OUTER_NAT = "outer-nat"  # another NAT, beyond this router, is in the path
 OUTER_ALG = "outer-alg"  # something beyond this router rewrites SIP
 NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
+PRIVATE_NAME = "private-name"  # a Contact names a host that nobody but the phone can look up
 MEDIA_NAT = "media-nat"  # SDP names an unreachable address for media
 NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports
 PHONE = "phone"  # the phone broke the protocol
@@ -31,9 +32,12 @@ REFUSED = "refused"  # somebody said no: credentials, policy
 
 CAUSES = (
     NONE, UNKNOWN, CAPTURE, ALG, ALG_NEEDED, ROUTER, STALE_NAT, NAT_TIMEOUT, NAT_PORT,
-    OUTER_NAT, OUTER_ALG, NAT_UNHANDLED, MEDIA_NAT, NO_RPORT, PHONE, PROVIDER, PROVIDER_CONTACT,
-    RECORD_ROUTE, SIZE, LOSS, REFUSED,
+    OUTER_NAT, OUTER_ALG, NAT_UNHANDLED, PRIVATE_NAME, MEDIA_NAT, NO_RPORT, PHONE, PROVIDER,
+    PROVIDER_CONTACT, RECORD_ROUTE, SIZE, LOSS, REFUSED,
 )  # fmt: skip
+
+# A provider that finds the phone past its Contact refutes these.
+UNREACHABLE = (NAT_UNHANDLED, PRIVATE_NAME)
 
 _BY_PLACE = {"phone": PHONE, "provider": PROVIDER, "router": ALG}
 

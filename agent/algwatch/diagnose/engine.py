@@ -157,10 +157,10 @@ class Engine:
     def _is_refutable(self, finding: Finding) -> bool:
         """Its rule has a replacement for the case of a refutation by a later call."""
         if finding.rule in self._since_opened and not finding.line:
-            return finding.cause == cause.NAT_UNHANDLED
+            return finding.cause in cause.UNREACHABLE
         if finding.rule not in self._instead:
             return False
-        return bool(self._refuted_by[finding.rule]) or finding.cause == cause.NAT_UNHANDLED
+        return bool(self._refuted_by[finding.rule]) or finding.cause in cause.UNREACHABLE
 
     def _hold(self, finding: Finding, thing: object) -> None:
         name = finding.line

@@ -7,13 +7,14 @@ from craft import LADDER_2XX, House, Incoming, Outgoing, incoming_call, register
 
 from cases.case import ALG, DLG, case
 from cases.dlg import _hung_up
-from cases.ways import OTHERS, PHONE_FIX
+from cases.drops import Subscribing
+from cases.ways import OTHERS, PHONE_FIX, _callee
 
 LOCAL = "<sip:100@localhost>"
 DROP = ["dropped"]
 
 
-# ---- DLG008, DLG002: a Contact with a name that nobody else knows ----
+# ---- DLG002, DLG008, DLG012, DLG013: a Contact with a name that nobody else knows ----
 
 
 @case("dlg008-contact-is-localhost", [("DLG008", "phone", "observed")], [*DLG, *ALG], PHONE_FIX)
@@ -30,6 +31,16 @@ def _() -> House:
     incoming_call(house, 30, "found@provider", contact=LOCAL,
                   fixed_contact=f"sip:100@{house.public}")  # fmt: skip
     return _hung_up(house, LOCAL, 481)
+
+
+@case("dlg008-near-miss-found-past-localhost-later", [("DLG008", "network", "observed")],
+      [*DLG, *ALG], outcomes=["completed", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider shows it only later: the order of calls does not matter."""
+    house = _hung_up(House(), LOCAL, 481)
+    incoming_call(house, 130, "found@provider", contact=LOCAL,
+                  fixed_contact=f"sip:100@{house.public}")  # fmt: skip
+    return house
 
 
 @case("dlg008-near-miss-contact-with-a-public-name", [("DLG008", "network", "observed")],
@@ -78,6 +89,37 @@ def _() -> House:
 def _() -> House:
     """A name that the phone can look up."""
     return _called("<sip:300@example.net:5060>")
+
+
+@case("dlg012-contact-is-localhost", [("DLG012", "phone", "observed")], ALG, PHONE_FIX, [])
+def _() -> House:
+    """The phone subscribes to its mailbox with the Contact localhost, and no NOTIFY comes."""
+    one = Subscribing(House(), LOCAL)
+    register(one.house, 60, n=2)
+    return one.house
+
+
+@case("dlg012-near-miss-contact-with-a-public-name", [("DLG012", "network", "latent")], ALG,
+      {}, [], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A name that the provider may look up."""
+    one = Subscribing(House(), "<sip:100@localhost.example.net>")
+    register(one.house, 60, n=2)
+    return one.house
+
+
+@case("dlg013-contact-is-localhost", [("DLG013", "phone", "observed")],
+      [rule for rule in DLG if rule != "DLG013"], PHONE_FIX, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The phone's 183 asks for PRACK with the Contact localhost, and none comes."""
+    return _callee(LOCAL)
+
+
+@case("dlg013-near-miss-contact-with-a-public-name", [("DLG013", "network", "observed")],
+      [rule for rule in DLG if rule != "DLG013"], {}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """A name that the provider may look up."""
+    return _callee("<sip:100@localhost.example.net>")
 
 
 # ---- an ACK that nobody saw ----

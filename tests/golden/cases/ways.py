@@ -211,15 +211,15 @@ def _() -> House:
     return _pracked("sip:300@203.0.113.5:5060")
 
 
-def _callee(contact: bool, uri: str = "", cancels: bool = False) -> House:
-    """The phone's 183 asks for PRACK. contact: it has one. uri: a PRACK comes to it, and is refused
-    with 404. cancels: the caller hangs up before the phone gives up."""
+def _callee(contact: str | None, uri: str = "", cancels: bool = False) -> House:
+    """The phone's 183 asks for PRACK. contact: of it, None for its own address. uri: a PRACK comes
+    to it, and is refused with 404. cancels: the caller hangs up before the phone gives up."""
     house = House()
     register(house, 0)
     call = Incoming(house, "asks@phone", contact=house.contact)
     made: dict[str, Any] = {"via": f"{house.provider}:5060", "call_id": "asks@phone",
                             "caller": "<sip:300@example.net>;tag=far"}  # fmt: skip
-    contact_of = house.contact if contact else ""
+    shown = house.contact if contact is None else contact
     invite = request(
         "INVITE", f"sip:100@{house.public}", branch="z9hG4bKasks", cseq=1,
         callee="<sip:100@example.net>", contact=f"<sip:300@{house.provider}:5060>",
@@ -229,7 +229,7 @@ def _callee(contact: bool, uri: str = "", cancels: bool = False) -> House:
     house.out(1.02, answer(100, seen))
     for after in (0, *(LADDER_1XX if not cancels else LADDER_1XX[:7])):
         house.out(1.3 + after, answer(
-            183, seen, to_tag=call._tag, contact=contact_of,
+            183, seen, to_tag=call._tag, contact=shown,
             more=["Require: 100rel", "RSeq: 1"], body=sdp(house.phone),
         ))  # fmt: skip
         if uri and not after:
@@ -257,7 +257,7 @@ def _callee(contact: bool, uri: str = "", cancels: bool = False) -> House:
       ["rejected"])  # fmt: skip
 def _() -> House:
     """The provider sends its PRACK to the name of the account, and not to the phone's Contact."""
-    return _callee(True, "sip:100@example.net")
+    return _callee(None, "sip:100@example.net")
 
 
 @case("dlg013-near-miss-prack-to-where-packets-come-from", [("DLG013", "phone", "observed")],
@@ -265,14 +265,14 @@ def _() -> House:
 def _() -> House:
     """The provider handles the NAT: it writes the address of the packets, and the phone refuses
     the PRACK."""
-    return _callee(True, "sip:100@198.51.100.2:5060")
+    return _callee(None, "sip:100@198.51.100.2:5060")
 
 
 @case("dlg013-no-contact", [("DLG013", "phone", "observed")],
       [rule for rule in DLG if rule != "DLG013"], PHONE_FIX, ["rejected"])  # fmt: skip
 def _() -> House:
     """The phone's 183 has no Contact, so nobody knows where to send the PRACK."""
-    return _callee(False)
+    return _callee("")
 
 
 @case("dlg013-prack-to-the-name-and-cancelled", [("DLG013", "provider", "latent")],
@@ -281,4 +281,4 @@ def _() -> House:
 def _() -> House:
     """The caller hangs up meanwhile: nothing shows that it did so for want of a PRACK, and this is
     no all-clear."""
-    return _callee(True, "sip:100@example.net", cancels=True)
+    return _callee(None, "sip:100@example.net", cancels=True)

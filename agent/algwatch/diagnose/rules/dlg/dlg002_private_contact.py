@@ -103,13 +103,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         so = "the ACK of an earlier 2xx of this call had come: the provider handled the NAT once"
     elif stranger := called_by_stranger(call, known):
         where, why, so = "network", cause.UNKNOWN, "its caller is a stranger to the phone"
-    elif is_phones_fault(call, host, answer):
-        where, why = "phone", cause.PHONE
-        so = f"the phone has to write the address that its packets come from, {ends.src}"
-        if address.is_private_name(host):
-            so = "the phone has to write an address there, and not a name known to itself alone"
     else:
-        where, why, so = "phone", cause.NAT_UNHANDLED, "nobody handled the NAT"
+        where, why, so = "phone", cause_of(call, host, answer), "nobody handled the NAT"
+        if why == cause.PRIVATE_NAME:
+            so = "the phone has to write an address there, and not a name known to itself alone"
+        elif why == cause.PHONE:
+            so = f"the phone has to write the address that its packets come from, {ends.src}"
     went = "left for" if call.two_sided else "went to"
     yield RULE.finding(
         where if call.two_sided else "unknown",
@@ -188,17 +187,17 @@ def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:
     return not same and not address.is_unroutable(wrote[0].host)
 
 
-def is_phones_fault(call: Call, host: str, shown: Sighting) -> bool:
-    """Without a NAT, the phone could write its own global IPv6 address; and nobody asks a phone for
-    a name known to itself alone. host: of the Contact in shown, on the WAN."""
+def cause_of(call: Call, host: str, shown: Sighting) -> str:
+    """Of an unreachable Contact. Without a NAT, the phone could write its own global IPv6 address.
+    host: of the Contact in shown, on the WAN."""
     pair = call.flow_pair
     if not call.two_sided or pair is None:
-        return False
+        return cause.NAT_UNHANDLED
     if address.is_private_name(host):
-        return not call.changed  # else the router may have written it
-    if pair.phone != pair.wan_host:
-        return False
-    return ":" in host and ":" in shown.ends.src and not address.is_unroutable(shown.ends.src)
+        # The router may have written a changed one.
+        return cause.NAT_UNHANDLED if call.changed else cause.PRIVATE_NAME
+    own = ":" in host and ":" in shown.ends.src and not address.is_unroutable(shown.ends.src)
+    return cause.PHONE if own and pair.phone == pair.wan_host else cause.NAT_UNHANDLED
 
 
 def _is_behind_a_proxy(d: Dialog | None) -> bool:

@@ -63,7 +63,7 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import (
-    is_phones_fault,
+    cause_of,
     nat_is_beyond,
     private_contact,
 )
@@ -174,11 +174,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
                     f": the phone had sent its Contact {again} once more in the call, and a BYE "
                     "may have gone there"
                 )
-            if host and shown is not None and is_phones_fault(call, host, shown):
-                where, why = "phone", cause.PHONE
-            elif host:
-                where, why = "provider", cause.NAT_UNHANDLED
-            if host:
+            if host and shown is not None:
+                why = cause_of(call, host, shown)
+                where = "provider" if why == cause.NAT_UNHANDLED else "phone"
                 so += f": the phone's Contact was {host} on the WAN, where nobody can send to"
         proof = [evidence(d.bye, "the BYE", "200")]
         if d.bye_response is not None:

@@ -307,7 +307,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
             if same_endpoint(wrote, shown):
                 why = cause.NAT_UNHANDLED
                 if address.is_private_name(shown.host):
-                    why = cause.PHONE
+                    why = cause.PRIVATE_NAME
                 return Reading("phone", why, (
                     f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
                     "can send to, and neither end handled the NAT"
