@@ -24,14 +24,15 @@ _UNKNOWN_METHOD = (405, 501)  # UPDATE is an extension (RFC 3311); a re-INVITE w
 
 def timed(call: Call) -> Dialog | None:
     """The dialog with a running or expired session timer, on the side with the longest wait for a
-    refresh; None without one."""
+    refresh, and with that refresh if it was refused; None without one."""
     dialogs = [s.current for s in call.seen if s.current is not None]
     some = [d for d in dialogs if d.timer is not None]
     return min([d for d in some if d.timed_out] or some, key=_since, default=None)
 
 
-def _since(d: Dialog) -> int:
-    return d.timer.at if d.timer is not None else 0
+def _since(d: Dialog) -> tuple[bool, int]:
+    timer = d.timer
+    return (timer.refused > 0 and timer.tried is None, timer.at) if timer else (False, 0)
 
 
 def lost_refresh(call: Call, known: Known) -> Reading:
@@ -75,6 +76,9 @@ def lost_refresh(call: Call, known: Known) -> Reading:
     if not far.tried_at:
         return _stopped(call, near, inside, known)
     if near.refused or far.refused:
+        if near.tried is None or far.tried is None:
+            # Not captured on both sides: the router may have changed it.
+            return _unplaced(near if near.refused else far)
         who = "provider" if inside else "phone"
         if call.unexplained or len(call.keys) > 1:
             who = "unknown"  # the router changed the dialog's names for the other end

@@ -11,7 +11,7 @@ from algwatch.sip.denied import denied, holding, met_another
 from algwatch.sip.dialog import NOT_ODD, Dialog, DialogSet
 from algwatch.sip.session_timer import session_timer
 from algwatch.sip.status_codes import CHALLENGES, NO_DIALOG
-from algwatch.sip.step import ANSWERED, CHALLENGED, ENDED, REPEATED, Step
+from algwatch.sip.step import ANSWERED, CHALLENGED, ENDED, REFRESHED, REPEATED, Step
 from algwatch.sip.target import moved
 from algwatch.sip.transaction import ORPHAN, Transaction
 
@@ -55,6 +55,8 @@ def answered(code: int, s: DialogSet, t: Transaction, row: Row, i: int, batch: B
                 _repeated(s, d, row, i, batch, step)
             elif _is_rewritten(d, t, row):
                 _repeated(s, d, row, i, batch, step)
+            elif t.from_tag != d.invite.from_tag or t.cseq > d.invite.cseq:
+                refreshed_unseen(s, d, t, row, i, batch, step)
             return
         if t is not s.invite:
             return
@@ -181,6 +183,25 @@ def granted(d: Dialog, asked: Sighting, answer: Sighting) -> None:
     d.holders = holding(d.holders, asked)
     if d.denied is not None and not d.bye_at:
         d.refused = asked, answer
+
+
+def refreshed_unseen(s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
+                     step: Callable[[Step], None]) -> None:  # fmt: skip
+    """The final response to an uncaptured re-INVITE or UPDATE tells of it: a 2xx refreshes the
+    session, another is a refresh in vain. Not where a request was seen: its sender may drop this
+    response as another's."""
+    timer = d.timer
+    if timer is None or timer.tried is not None or d.bye_at:
+        return
+    by_caller = t.from_tag == s.caller_tag
+    if row[STATUS] >= 300:
+        timer.tried_at, timer.tried_by_caller = row[AT], by_caller
+        timer.refuse(row[STATUS], row[AT])
+        return
+    d.timer = session_timer(batch.sighting(s.side, row, i), by_caller)
+    d.disowned = None
+    if d is s.current:
+        step((s, REFRESHED, row))
 
 
 def _is_rewritten(d: Dialog, t: Transaction, row: Row) -> bool:

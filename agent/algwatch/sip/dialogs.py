@@ -28,7 +28,7 @@ from algwatch.base.sighting import (
 )
 from algwatch.base.table import Table
 from algwatch.sip.ack import acked
-from algwatch.sip.answer import answered, answered_again, granted, refused
+from algwatch.sip.answer import answered, answered_again, granted, refreshed_unseen, refused
 from algwatch.sip.bye import bye
 from algwatch.sip.dialog import BY_BRANCH, NOT_ODD, DialogSet
 from algwatch.sip.in_dialog import in_dialog
@@ -305,10 +305,9 @@ class Dialogs:
                 d.timer.try_(batch.sighting(self.side, row, i), t.from_tag == s.caller_tag)
         elif code == FINAL and row[STATUS] >= 300:
             refused(s, d, t.request, row, i, batch, step)
-        elif code == FINAL or (
-            # A 2xx to an uncaptured request refreshes the session as well.
-            code == ORPHAN and 200 <= row[STATUS] < 300 and d.timer and not d.timer.tried_at
-        ):
+        elif code == ORPHAN and row[STATUS] >= 200:
+            refreshed_unseen(s, d, t, row, i, batch, step)
+        elif code == FINAL:
             answer = batch.sighting(self.side, row, i)
             d.timer = session_timer(answer, t.from_tag == s.caller_tag)
             d.disowned = None

@@ -21,7 +21,8 @@ class SessionTimer:
     Session-Expires. by_caller: its request, a re-INVITE or UPDATE, was the caller's. refresher:
     "uac" (the sender of this request), "uas" or b"" if the 2xx does not name one.
 
-    Requests that may refresh it: tried: the latest one since; tried_at: ns, 0 = none;
+    Requests that may refresh it: tried: the latest one since, None if only its refusal was
+    captured; tried_at: ns, 0 = none;
     tried_by_caller; refused: the status of its refusal, refused_at: ns, of this refusal.
     """
 

@@ -34,6 +34,42 @@ def _() -> House:
     return call.house
 
 
+@case("dlg007-near-miss-re-invite-not-captured", must_not=["DLG007", *DLG, *ALG])
+def _() -> House:
+    """The same with a re-INVITE, whose 200 and ACK both sides have."""
+    call = Timed(House(), "uac")
+    call.accept(903.1, call.refresh(903, "INVITE", lan=False, wan=False))
+    call.house.out(903.12, call._request("ACK", 2, call.far_contact.strip("<>"),
+                                         f";tag={call._tag}", branch="ack2"))  # fmt: skip
+    call.bye(1803)
+    return call.house
+
+
+@case("dlg007-near-miss-callee-re-invite-not-captured", must_not=["DLG007", *DLG, *ALG])
+def _() -> House:
+    """The re-INVITE is the far end's, whose numbers are its own: it has the CSeq number of the
+    INVITE."""
+    call = Timed(House(), "uas")
+    call.timer[0] = call.timer[0].replace("uas", "uac")
+    asked = call.from_far("INVITE")
+    made = answer(200, asked, contact=call.contact, body=call.body, more=call.timer)
+    call.house.out(903.1, made)
+    call.house.into(903.15, call.from_far("ACK"))
+    call.bye(1803)
+    return call.house
+
+
+@case("dlg007-refused-re-invite-not-captured", [("DLG007", "unknown", "observed")], [*DLG, *ALG],
+      outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The uncaptured re-INVITE is refused with 500: the phone did try, and nothing shows what the
+    far end got."""
+    call = Timed(House(), "uac")
+    call.refused(903.1, call.refresh(903, "INVITE", lan=False, wan=False), 500)
+    call.far_bye(3 + 1768)
+    return call.house
+
+
 @case("reg001-near-miss-credentials-not-captured", must_not=["REG001", *DLG, *ALG], outcomes=[])
 def _() -> House:
     """Neither side has the REGISTER with credentials, and both have its 200."""
