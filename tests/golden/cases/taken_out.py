@@ -178,13 +178,24 @@ def _() -> House:
     return house
 
 
-@case("alg018-near-miss-too-brief", [("REG001", "provider", "observed")], ["ALG018", *DLG])
+@case("alg018-near-miss-too-brief", [("REG001", "unknown", "observed")], ["ALG018", *DLG])
 def _() -> House:
     """The same 423 reaches the phone as it is, and the phone gives up all the same."""
     house = House()
     asked = _asked(house, "REGISTER", ["Expires: 60"], call_id="reg1@phone")
     _refused(house, 0, asked, 423, ["Min-Expires: 300"])
     works_beside(house, 40)
+    return house
+
+
+@case("reg001-too-brief-again", [("REG001", "unknown", "observed")], ["ALG018", "REG003", *DLG])
+def _() -> House:
+    """The phone asks for the refused time again and again."""
+    house = House()
+    for n in range(4):
+        asked = _asked(house, "REGISTER", ["Expires: 60"], n + 1, "reg1@phone")
+        _refused(house, 30 * n, asked, 423, ["Min-Expires: 300"])
+    works_beside(house, 150)
     return house
 
 

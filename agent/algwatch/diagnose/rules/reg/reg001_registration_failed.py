@@ -45,12 +45,13 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.refused import PASSWORD, answerer
 from algwatch.diagnose.rule import Rule, evidence, times
-from algwatch.diagnose.rules.reg.reg003_other_expires import too_brief
+from algwatch.diagnose.rules.reg.reg003_other_expires import TOO_BRIEF, too_brief
 from algwatch.diagnose.rules.txn.txn003_request_failed import request_reading, severity
 from algwatch.diagnose.subject import REGISTRATION
 from algwatch.sip import digest
 from algwatch.sip.helper_drops import dropped_for
 from algwatch.sip.message import Message
+from algwatch.sip.status_codes import ANEW
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import Transaction
 
@@ -114,12 +115,16 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
         reading = Reading(where, why, "")
         step = PASSWORD if why == cause.REFUSED else ONE_SERVER if registered.near.roams else ""
     else:
-        reading = Reading(answerer(exchange), cause.REFUSED, "")
+        # A 423 and the like ask for another REGISTER, so the one who gave up may have the fault.
+        where = "unknown" if t.status in ANEW and t.status < 500 else answerer(exchange)
+        reading = Reading(where, cause.REFUSED, "")
         what = f"was refused with {t.status}"
         if (named := other_aor.reading(registered, known)) is not None:
             reading, what = named, f"{what}, {named.what}"
         else:
             step = f"Ask the provider why it refuses with {t.status}."
+        if t.status == TOO_BRIEF:
+            step = "Set a longer registration time at the phone, as the 423 asks for (Min-Expires)."
     proof = [evidence(exchange.request, f"sent {times(t.requests)}", "200")]
     response = exchange.stopped_response or t.response
     if response is not None:
