@@ -45,13 +45,7 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
     one of another phone. If observations of one rank contradict each other, the answer is
     unknown."""
     others = list(beside)
-    # Anyone in the LAN may take a call from a sender with the provider's address. Only a phone
-    # accepted by the provider speaks for others.
-    alike = [other for other in others if other.is_own]
-    if line.count(RPORT_MISSING):
-        # A phone that asks for rport gets its responses without the ALG; this one may not. Dropped
-        # calls of the other phone count all the same.
-        alike = [other for other in alike if other.count(RPORT_MISSING)]
+    alike = _alike(line, others)
     speak = [line, *alike]
     if line.count(NO_WAY_BACK):
         # Without rport, responses go to the port in Via, and the NAT maps another port (RFC 3261
@@ -72,6 +66,23 @@ def without_alg(line: Line, beside: Iterable[Line]) -> Counterfactual:
         works, fails = (any(o is line for o, _ in seen) for seen in (for_, against))
     answer = UNKNOWN if works == fails else YES if works else NO
     return Counterfactual(answer, for_, against)
+
+
+def _alike(line: Line, others: Iterable[Line]) -> list[Line]:
+    """Anyone in the LAN may take a call from a sender with the provider's address. Only a phone
+    accepted by the provider speaks for others."""
+    alike = [other for other in others if other.is_own]
+    if line.count(RPORT_MISSING):
+        # A phone that asks for rport gets its responses without the ALG; this one may not. Dropped
+        # calls of the other phone count all the same.
+        return [other for other in alike if other.count(RPORT_MISSING)]
+    return alike
+
+
+def finds_phone(line: Line, beside: Iterable[Line]) -> bool:
+    """The far end was seen to find this phone in spite of a private Contact, or another one like
+    it. beside: as in without_alg()."""
+    return line.finds_phone or any(other.finds_phone for other in _alike(line, beside))
 
 
 def _fits(line: Line) -> bool:

@@ -7,7 +7,7 @@ from algwatch.base.sighting import AT, CSEQ, FLOW, FROM_TAG, STATUS, TO_TAG
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 
 _READINGS = (lost.NEVER_ON_WAN, lost.NOT_SENT, lost.BEYOND, lost.ONE_SIDED)
 

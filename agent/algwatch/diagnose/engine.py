@@ -178,16 +178,19 @@ class Engine:
         (REFUTED_BY)."""
         if not isinstance(line, Line):
             return self._opened() if self.known.two_sided else self._taken_back_alone()
-        held = self.held.get(line.name, {})
         made: list[Finding] = []
-        for finding in list(held.values()):
-            word = self._refuted_by[finding.rule]
-            if line.count(word) if word else line.finds_phone:
-                del held[finding.key]
-                other = self._instead[finding.rule](finding, line)
-                if other is not None:
-                    other.takes_back = True
-                    made.append(other)
+        others = self.known.beside(line) if line.finds_phone else ()
+        for one in (line, *others):  # this line speaks for phones like its own
+            held = self.held.get(one.name, {})
+            for finding in list(held.values()):
+                word = self._refuted_by[finding.rule]
+                refuted = line is one and line.count(word) if word else self.known.finds_phone(one)
+                if refuted:
+                    del held[finding.key]
+                    other = self._instead[finding.rule](finding, line)
+                    if other is not None:
+                        other.takes_back = True
+                        made.append(other)
         return made
 
     def _opened(self) -> list[Finding]:

@@ -9,7 +9,7 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 
 
 def came_back_for(call: Call, sent: Sighting, label: str) -> str:

@@ -12,7 +12,7 @@ from algwatch.compare.asked import request_of
 from algwatch.compare.call import Call
 from algwatch.compare.captured import Captured
 from algwatch.compare.comparison import Comparison
-from algwatch.compare.counterfactual import Counterfactual, needs_alg, without_alg
+from algwatch.compare.counterfactual import Counterfactual, finds_phone, needs_alg, without_alg
 from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.compare.joined import Joined
@@ -153,6 +153,11 @@ class Known:
         """The other phones here with the same provider."""
         return self._lines.beside(line)
 
+    def finds_phone(self, line: Line) -> bool:
+        """True if its far end was seen to find its phone, or another one like it, in spite of a
+        private Contact: a missing request of the far end then has another reason."""
+        return finds_phone(line, self._lines.beside(line))
+
     def without_alg(self, line: Line) -> Counterfactual:
         """Would the calls of this line work without the router's ALG?"""
         return without_alg(line, self._lines.beside(line))
@@ -176,6 +181,12 @@ class Known:
     def request_of(self, response: Sighting) -> Sighting | None:
         """See compare/asked.py."""
         return request_of(response, self._comparison.sides)
+
+    def left_here(self, request: Sighting) -> bool:
+        """True if this request on the WAN side has the address that phones here leave with, and
+        goes to no such address: it came out of this router, whatever the LAN side shows."""
+        ends = request.packed_ends
+        return self.is_wan_address(ends[:16]) and not self.is_wan_address(ends[16:32])
 
     def is_elsewhere(self, request: Sighting) -> bool:
         """True if the WAN address and port that this request came to is of no phone seen here, and

@@ -9,7 +9,7 @@ from algwatch.base.sighting import are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, misrouted, out_of_order, retargeted
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.session_timer import UAC, SessionTimer, session_timer
 from algwatch.sip.status_codes import CHALLENGES, GONE

@@ -12,7 +12,7 @@ from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.lost_ack import LostAck
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Message
 
 LENGTH = frozenset(("length_short", "length_long", "bad_length"))

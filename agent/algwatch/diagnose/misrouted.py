@@ -11,25 +11,13 @@ from algwatch.compare.crossing import Crossing, Entry
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
+from algwatch.diagnose.phones_contact import by_phones_contact
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.recapture import SEGMENT, SILENT
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.timers import SECOND
 from algwatch.sip.transaction import UDP
-
-
-class Reading:
-    """where, cause, line: as in Finding, line "" if the finding knows it; what: the event, a
-    clause; step: the next step if it is a special one."""
-
-    __slots__ = ("cause", "line", "step", "what", "where")
-
-    def __init__(self, where: str, cause: str, what: str, line: str = "", step: str = "") -> None:
-        self.where = where
-        self.cause = cause
-        self.what = what
-        self.line = line
-        self.step = step
 
 
 def unheard_invite(call: Call) -> Crossing | None:
@@ -342,6 +330,8 @@ def given_to_no_phone(request: Sighting | None, known: Known, what: str) -> Read
     if not open_ and known.line_of(phone, far) is None:  # a line exists without a NAT, too
         came = request.ends
         own = _is_of_its_call(request, known)
+        if own and (aimed := by_phones_contact(request, known)) is not None:
+            return aimed
         return Reading("provider" if own else "unknown", cause.PROVIDER if own else cause.UNKNOWN, (
             f"{what}; it came from port {came.sport} of {came.src} to port {came.dport}, and no "
             "phone was seen to send anything that way before, so this router need not let it in"

@@ -10,7 +10,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.crossing import SHORTEST
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.dialog import Dialog, DialogSet
 from algwatch.sip.message import Message
 from algwatch.sip.target import same_endpoint

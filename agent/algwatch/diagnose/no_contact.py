@@ -12,7 +12,7 @@ from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Message, to_text
 
 _CONTACT = re.compile(rb"(?im)^(?:contact|m)[ \t]*:")

@@ -15,7 +15,8 @@ from algwatch.compare.crossing import SHORTEST
 from algwatch.compare.line import REWRITTEN
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading, elsewhere, over_tcp
+from algwatch.diagnose.misrouted import elsewhere, over_tcp
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.recapture import SILENT
 from algwatch.sip.message import Address, Message
 from algwatch.sip.target import same_endpoint

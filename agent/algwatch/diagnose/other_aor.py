@@ -9,7 +9,7 @@ from algwatch.base.sighting import are_copies
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Message, to_text, via_count
 
 REFUSED = (403, 404)  # not authorised for it, or it is not here (RFC 3261 section 10.3)

@@ -8,7 +8,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, route_set
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import parsed
 from algwatch.sip.transaction import UDP
 

@@ -11,7 +11,7 @@ from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, route_set
 from algwatch.diagnose import lost_ack as lost
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Address, parsed, to_text
 from algwatch.sip.target import endpoint, is_whole, remote_target

@@ -8,7 +8,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import CSEQ, FROM_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 
 REFUSALS = (400, 500)  # section 12.2.2 asks for 500
 

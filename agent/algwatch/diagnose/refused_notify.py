@@ -12,7 +12,7 @@ from algwatch.compare.crossing import Crossing
 from algwatch.compare.differences import rewrites
 from algwatch.compare.subscribed import Subscribed
 from algwatch.diagnose import cause
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Address, Message
 from algwatch.sip.subscription import Subscription
 from algwatch.sip.target import endpoint

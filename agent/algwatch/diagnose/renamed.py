@@ -17,7 +17,7 @@ from algwatch.compare.restored import VIA
 from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import NO_DIALOG

@@ -11,8 +11,8 @@ from algwatch.base.quote import value
 from algwatch.base.sighting import TXN, Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
-from algwatch.diagnose.misrouted import Reading
-from algwatch.sip.message import Address, Message, parsed
+from algwatch.diagnose.reading import Reading
+from algwatch.sip.message import Address, Message, first_contact, parsed
 from algwatch.sip.target import endpoint, remote_target, same_endpoint
 
 
@@ -61,18 +61,23 @@ def _contacts(call: Call) -> tuple[Address, Address] | None:
     return told, wrote
 
 
-def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None) -> Reading | None:
-    """lan, wan: both copies of a far end's request. It came with the Contact of the phone in its
+def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None,
+                   early: Sighting | None = None) -> Reading | None:  # fmt: skip
+    """lan, wan: both copies of a far end's request. early: the phone's provisional response, with
+    its Contact, before there is an answer. It came with the Contact of the phone in its
     Request-URI, and the router gave it to the phone with another address there; or with the Contact
     that the router had written in its place, and did not change it back. Where a capture lacks the
     other copy, a repetition stands for it and proves no place."""
-    if lan is None or wan is None or call.phone_contact[1] == 0:
+    contact = call.phone_contact
+    if contact[1] == 0 and early is not None:
+        contact = first_contact(early.payload) or contact
+    if lan is None or wan is None or contact[1] == 0:
         return None
     if not (sure := are_copies(lan, wan)) and lan.row[TXN] != wan.row[TXN]:
         return None
     if not call.contested.isdisjoint(("INVITE", "2xx INVITE")):
         return None  # the phone may have written another Contact
-    own = endpoint(*call.phone_contact)
+    own = endpoint(*contact)
     came, left = _target(wan), _target(lan)
     if left == own:
         return None

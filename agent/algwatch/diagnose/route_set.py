@@ -18,7 +18,8 @@ from algwatch.diagnose import cause
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading, answer_elsewhere
+from algwatch.diagnose.misrouted import answer_elsewhere
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.sip.dialog import Dialog
 from algwatch.sip.message import Address, parsed, to_text

@@ -11,7 +11,7 @@ from algwatch.base.quote import value
 from algwatch.base.sighting import FROM_TAG, TO_TAG, Sighting
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause, retargeted
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Message
 from algwatch.sip.target import endpoint
 

@@ -12,10 +12,13 @@ from algwatch.base.sighting import Sighting, are_copies, came_in
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
 from algwatch.diagnose import cause
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Via, parsed
 from algwatch.sip.transaction import LATE
+
+PORT = ("Look at the phone for its SIP port, or capture once more from before it registers: the "
+        "capture then shows whether the router sends requests to another one.")  # fmt: skip
 
 
 def response_not_taken(exchange: Exchange) -> Reading | None:
@@ -33,6 +36,26 @@ def response_not_taken(exchange: Exchange) -> Reading | None:
     if t.late >= LATE and exchange.outbound and t.response is not None:
         return deaf_port(request, t.response)
     return None
+
+
+def past_uri(lan: Sighting) -> Reading | None:
+    """For a request delivered to the host in its Request-URI and to another port, or to the port
+    that only its sender's Via names (the helper's forced destination port, nf_conntrack_sip.c
+    process_sip_request()): the phone may be elsewhere. lan: the delivered copy."""
+    message, ends = parsed(lan.payload), lan.ends
+    port, vias = message.request_port or 5060, message.vias
+    if port == ends.dport:
+        return None
+    so = f"its Request-URI names port {port}, so the phone may be at that port"
+    if message.request_host != ends.dst:
+        if not vias or vias[0].host != ends.src or ends.sport == ends.dport:
+            return None
+        if vias[0].port != ends.dport:
+            return None
+        so = "that is the port in the Via of its sender, so the phone may be at another one"
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it was delivered to {ends.receiver}, and nobody answered there; {so}"
+    ), step=PORT)  # fmt: skip
 
 
 def answer_not_taken(call: Call) -> Reading | None:

@@ -12,7 +12,7 @@ from algwatch.compare.call import Call
 from algwatch.compare.registered import Registered
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Message, to_text
 
 # A phone's refusals of a call for an unknown user (RFC 3261 sections 8.2.2.1, 21.4, 21.6), and 603:

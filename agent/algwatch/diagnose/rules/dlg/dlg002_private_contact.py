@@ -44,7 +44,7 @@ from algwatch.diagnose import after_refusal, cause, malformed, misrouted_ack, re
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.stranger import called_by_stranger
 from algwatch.diagnose.subject import CALL
@@ -91,7 +91,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     again, stranger = how.dialog.confirmed, False
     if again and route_set.own_refresh(call) is not None:
         return  # the earlier Contact was reachable; this is a target refresh (DLG010)
-    if not again and (line.finds_phone if line is not None else known.reached(answer)):
+    if not again and (known.finds_phone(line) if line is not None else known.reached(answer)):
         return
     proof = [evidence(answer, f"Contact: {quoted(_contact(answer))}", f"an address for {ends.dst}")]
     if lan is not None and lan.answer is not None:

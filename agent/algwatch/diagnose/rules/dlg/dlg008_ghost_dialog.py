@@ -60,7 +60,7 @@ from algwatch.diagnose import (
 )
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.rules.dlg.dlg002_private_contact import (
     cause_of,
@@ -128,7 +128,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         where, why, so = "unknown", cause.UNKNOWN, ""
         said = NO_BYE
         line = known.line(call)
-        shown = line.shown if line is not None and not line.finds_phone else None
+        shown = line.shown if line is not None and not known.finds_phone(line) else None
         host = step = ""
         elsewhere = None if d.refused_first else _other_bye(call, s)
         if elsewhere is not None:

@@ -49,7 +49,7 @@ from algwatch.compare.subscribed import Subscribed
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.refused_notify import contact_of, refused_here
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import SUBSCRIPTION
@@ -299,7 +299,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
         if shown is None or wan.request is None:
             return Reading("network", cause.UNKNOWN, NONE_CAME)
         line = known.line(one)
-        if line is not None and line.finds_phone:
+        if line is not None and known.finds_phone(line):
             return Reading("network", cause.UNKNOWN, NONE_CAME)
         if address.is_unreachable(shown.host) and not address.is_unroutable(wan.request.ends.dst):
             if wrote is None or not are_copies(lan.request, wan.request):

@@ -38,10 +38,10 @@ from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
 from algwatch.compare.line import Line
 from algwatch.compare.signs import TROUBLED
-from algwatch.diagnose import cause, malformed
+from algwatch.diagnose import cause, malformed, misrouted, retargeted
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
@@ -110,7 +110,7 @@ def _callee(call: Call) -> DialogSet | None:
 
 def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading | None:
     if s.pracked_in_vain is one:
-        if (named := _misnumbered(call, one) or _misaddressed(call)) is not None:
+        if (named := _misnumbered(call, one) or _misaddressed(call) or _astray(call, one)):
             return named
         where, lost = "unknown", "it was lost, or "
         if call.two_sided:
@@ -134,7 +134,8 @@ def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading |
             return Reading("router", cause.ALG, what)
         if "1xx INVITE" not in call.unpaired:
             return None
-        return Reading("router", cause.ROUTER, "it never left the router itself")
+        misplaced = None if call.inbound else misrouted.answer_misrouted(call)
+        return misplaced or Reading("router", cause.ROUTER, "it never left the router itself")
     if (spoiled := malformed.unreadable(one.first, far.unpracked.first)) is not None:
         return spoiled
     if not call.inbound:
@@ -146,7 +147,7 @@ def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading |
     ends = far.unpracked.first.ends
     host = contacts[0].host if contacts else ""
     line = known.line(call)
-    if line is not None and line.finds_phone:
+    if line is not None and known.finds_phone(line):
         host = ""
     if not contacts and are_copies(one.first, far.unpracked.first) and not _contacts(one.first):
         what = "it has no Contact, so its caller does not know where to send the PRACK"
@@ -175,6 +176,19 @@ def _misnumbered(call: Call, one: Reliable) -> Reading | None:
     return Reading(where, cause.of_place(where), (
         f"its PRACK has the RAck {said}, and should have {right} (RFC 3262 section 7.2)"
     ), step=WRONG_PRACK[where])  # fmt: skip
+
+
+def _astray(call: Call, one: Reliable) -> Reading | None:
+    """For a PRACK that its phone refused, because this router had changed its Request-URI."""
+    made = [s.prack if s is not None else None for s in call.sides]
+    lan, wan = made[LAN], made[WAN]
+    if not call.inbound or lan is None or wan is None or lan.status < 300:
+        return None
+    changed = retargeted.by_request_uri(call, lan.request, wan.request, one.first)
+    if changed is None:
+        return None
+    what = f"a PRACK was sent, and refused with {lan.status}: {changed.what}"
+    return Reading(changed.where, changed.cause, what)
 
 
 def _misaddressed(call: Call) -> Reading | None:

@@ -50,8 +50,8 @@ from algwatch.compare.call import Call
 from algwatch.diagnose import cause, taken_out
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.out_of_order import REFUSALS, out_of_order
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.denied import GLARE, is_unheld, is_unresumed

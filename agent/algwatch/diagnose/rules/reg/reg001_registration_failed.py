@@ -42,7 +42,7 @@ from algwatch.diagnose import cause, other_aor, renamed, taken_out
 from algwatch.diagnose.credentials import damage
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.refused import PASSWORD, answerer
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.reg.reg003_other_expires import TOO_BRIEF, too_brief

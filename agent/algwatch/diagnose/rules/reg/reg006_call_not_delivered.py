@@ -45,7 +45,8 @@ from algwatch.compare.call import Call
 from algwatch.diagnose import cause, moved, not_let_in
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading, over_tcp
+from algwatch.diagnose.misrouted import over_tcp
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.diagnose.wrong_phone import misdirected
@@ -73,6 +74,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         yield from _misdirected(call, known)
         return
     invite, ends = crossing.entered, crossing.entered.ends
+    if known.left_here(invite):
+        return  # the LAN capture lacks it
     line, idle = known.too_late(crossing)
     if line is not None and idle:
         return  # REG005

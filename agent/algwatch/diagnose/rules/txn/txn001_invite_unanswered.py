@@ -48,13 +48,12 @@ from algwatch.diagnose import (
 )
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
 from algwatch.diagnose.oversized import is_fragmented
-from algwatch.diagnose.recapture import GAPS
+from algwatch.diagnose.reading import Reading
+from algwatch.diagnose.recapture import GAPS, SILENT
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet
-from algwatch.sip.message import parsed
 from algwatch.sip.transaction import UDP, Transaction
 
 RULE = Rule(
@@ -145,6 +144,9 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
     if not lan:
         if unpaired is None:
             return None  # its absence is not proved
+        if known.left_here(copy):
+            what = "it left this router, and nobody answered; the capture of the LAN does not have it"
+            return Reading("unknown", cause.UNKNOWN, what, step=SILENT[LAN])
         what = "it reached this router and was given to no phone"
         if (gone := moved.given_to_nobody(copy, known)) is not None:
             return gone
@@ -190,7 +192,7 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         return (
             astray
             or moved.delivered(copies[0], known)
-            or _past_uri(copies[0])
+            or unheard.past_uri(copies[0])
             or Reading("phone", cause.UNKNOWN, "it was delivered, and the phone did not answer")
         )
     last, sent = _unanswered(call, WAN), _unanswered(call, LAN)
@@ -212,18 +214,6 @@ def _may_be_too_long(call: Call, known: Known, left: Sighting) -> bool:
     """It left in fragments, and the far end has answered none in fragments so far."""
     line = known.line(call)
     return is_fragmented(left) and line is not None and not line.fragments_answered
-
-
-def _past_uri(lan: Sighting) -> Reading | None:
-    """For an INVITE delivered to the host in its Request-URI, and to another port."""
-    message, ends = parsed(lan.payload), lan.ends
-    port = message.request_port or 5060
-    if message.request_host != ends.dst or port == ends.dport:
-        return None
-    return Reading("unknown", cause.UNKNOWN, (
-        f"it was delivered to {ends.receiver}, and nobody answered there; its Request-URI names "
-        f"port {port}, so the phone may be at that port"
-    ))  # fmt: skip
 
 
 def _is_inside(call: Call, copy: Sighting) -> bool:

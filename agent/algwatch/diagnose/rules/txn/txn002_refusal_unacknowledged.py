@@ -35,7 +35,7 @@ from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted, unheard
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.dialog import DialogSet

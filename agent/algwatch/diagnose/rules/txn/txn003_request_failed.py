@@ -69,7 +69,7 @@ from algwatch.diagnose import (
 )
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.recapture import GAPS, SEGMENT
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.rules.txn.txn001_invite_unanswered import ONCE
@@ -280,9 +280,10 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return spoiled
     if not exchange.outbound:
         astray = misrouted.delivered_astray(exchange, known)
-        gone = moved.delivered(left.request, known) if left.request is not None else None
+        if astray is None and left.request is not None:
+            astray = moved.delivered(left.request, known) or unheard.past_uri(left.request)
         what = "it was delivered, and the phone did not answer"
-        return astray or gone or Reading("phone", cause.UNKNOWN, what)
+        return astray or Reading("phone", cause.UNKNOWN, what)
     if (late := _out_of_order(exchange, known)) is not None and late.where == "phone":
         return Reading(late.where, late.cause, f"it left the router, but {late.what}")
     if (from_new := moved.sends_from_elsewhere(call, exchange.request)) is not None:

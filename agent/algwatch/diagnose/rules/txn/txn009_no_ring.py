@@ -34,7 +34,7 @@ from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause, misrouted
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.misrouted import Reading
+from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.subject import CALL
 from algwatch.sip.reason import taken_elsewhere
