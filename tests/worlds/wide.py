@@ -114,6 +114,7 @@ def one_lost(world: World, rng: random.Random) -> None:
     world.loses, world.leaks = True, way == "inside"
     # In the router a lasting loss is what an ALG does: there, what is sent again goes through.
     times = rng.choice([1, 1, 2, 4] + ([20] if way != "inside" else []))
+    world.deaf = way in ("lan in", "lan out") and times == 20
     gone: dict[bytes, int] = {}
 
     def drops(where: str, raw: bytes) -> bool:

@@ -27,8 +27,9 @@ class World:
     turn: its name; caller: the host that calls; refresh: the method inside calls. kind: of the
     calls, "" where they are plain; shape: what it makes of a plan; longer: s that calls may take
     more. wide: its dimension, "" of those before there were any. helps: s that a mapping lives
-    where the ALG is on, 0 = no longer; leaks: the router itself loses packets; vendors: what the
-    ALG does, in place of ALGS.
+    where the ALG is on, 0 = no longer; leaks: the router itself loses packets; deaf: no message of
+    some kind passes between the LAN tap and the phone; vendors: what the ALG does, in place of
+    ALGS.
     """
 
     def __init__(self, seed: int, with_alg: bool, calm: bool = False, wide: str = "") -> None:
@@ -51,7 +52,7 @@ class World:
         self.expires = self.loses = False
         self._draw_habits(habits)
         self.refresh = "INVITE"
-        self.watches = self.tcp = self.six = self.leaks = False
+        self.watches = self.tcp = self.six = self.leaks = self.deaf = False
         self.caller = self.provider
         self.shape: Callable[[Plan], None] = lambda plan: None
         self.longer = self.helps = 0.0

@@ -11,8 +11,8 @@ from algwatch.diagnose.known import Known
 from algwatch.diagnose.reading import Reading
 from algwatch.sip.message import Message, first_contact
 
-STEP = ("Compare the port in the Contact of the phone with the port that its packets leave with: let "
-        "the phone ask for rport, or take its public address from STUN, or from nobody.")  # fmt: skip
+STEP = ("Compare the port in the Contact of the phone with the port that its packets leave with, "
+        "and let the phone write its own address, or ask for rport or STUN.")  # fmt: skip
 
 
 def by_phones_contact(request: Sighting, known: Known) -> Reading | None:

@@ -279,7 +279,7 @@ def _() -> House:
 # ---- a reliable provisional response without PRACK ----
 
 
-def _unpracked(alg: Rewriter | None = None, known: float = 0, contact: str = "") -> House:
+def unpracked(alg: Rewriter | None = None, known: float = 0, contact: str = "") -> House:
     """A 183 of the phone that asks for PRACK, in vain. known: s, when a call to the private Contact
     of the phone lives."""
     house = House()
@@ -305,14 +305,14 @@ def _unpracked(alg: Rewriter | None = None, known: float = 0, contact: str = "")
 def _() -> House:
     """No PRACK comes to a phone with a private Contact, past which its provider has found it in an
     earlier call."""
-    return _unpracked(known=1)
+    return unpracked(known=1)
 
 
 @case("dlg013-nat-is-handled-later", [("DLG013", "network", "observed")], [*DLG, *ALG],
       outcomes=["rejected", "completed"])  # fmt: skip
 def _() -> House:
     """The same with that call later: the order of calls does not matter."""
-    return _unpracked(known=70)
+    return unpracked(known=70)
 
 
 @case("dlg013-near-miss-nat-not-handled", [("DLG013", "phone", "observed")], [*DLG, *ALG],
@@ -320,12 +320,12 @@ def _() -> House:
       ["rejected"])  # fmt: skip
 def _() -> House:
     """Without such a call nothing shows that the provider can reach the private Contact."""
-    return _unpracked()
+    return unpracked()
 
 
 @case("dlg013-spoiled-in-the-router", [("DLG013", "router", "observed")], [*DLG, "ALG014"],
       outcomes=["rejected"])  # fmt: skip
 def _() -> House:
     """The router makes the Content-Length of the 183 longer than its body, so nobody reads it."""
-    return _unpracked(lambda made: made.replace(b"Content-Length: ", b"Content-Length: 1"),
+    return unpracked(lambda made: made.replace(b"Content-Length: ", b"Content-Length: 1"),
                       contact="<sip:100@198.51.100.2:5060>")  # fmt: skip

@@ -13,10 +13,11 @@ What else looks the same
     A proxy repeats a 180 without RSeq each minute. A PRACK without a response is TXN003. A PRACK
     followed by more repeats is reported here: a proxy that changes the CSeq of an INVITE has to
     change RAck as well, and a PRACK has to go to the Contact of its response. A private Contact
-    past which the provider has found the phone is no reason, and nobody acknowledges a response
-    that the router made unreadable. A slow PRACK: the response comes once or twice more, and then
-    stops. A callee that answers the INVITE all the same: a warning. A caller that cancels the
-    INVITE meanwhile: its user may have hung up for another reason.
+    past which the provider has found the phone, or another one here, is no reason, and nobody
+    acknowledges a response that the router made unreadable or that came to another port. A slow
+    PRACK: the response comes once or twice more, and then stops. A callee that answers the INVITE
+    all the same: a warning. A caller that cancels the INVITE meanwhile: its user may have hung up
+    for another reason.
 
 Recommendation
     A PRACK goes to the Contact of the response: if it is private, see DLG002. A caller without
@@ -110,7 +111,7 @@ def _callee(call: Call) -> DialogSet | None:
 
 def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading | None:
     if s.pracked_in_vain is one:
-        if (named := _misnumbered(call, one) or _misaddressed(call) or _astray(call, one)):
+        if named := _misnumbered(call, one) or _misaddressed(call) or _astray(call, one):
             return named
         where, lost = "unknown", "it was lost, or "
         if call.two_sided:

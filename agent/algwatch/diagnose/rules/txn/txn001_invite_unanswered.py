@@ -145,7 +145,9 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
         if unpaired is None:
             return None  # its absence is not proved
         if known.left_here(copy):
-            what = "it left this router, and nobody answered; the capture of the LAN does not have it"
+            what = (
+                "it left this router, and nobody answered; the capture of the LAN does not have it"
+            )
             return Reading("unknown", cause.UNKNOWN, what, step=SILENT[LAN])
         what = "it reached this router and was given to no phone"
         if (gone := moved.given_to_nobody(copy, known)) is not None:

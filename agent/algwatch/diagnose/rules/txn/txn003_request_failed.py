@@ -280,10 +280,9 @@ def request_reading(exchange: Exchange, known: Known, doubted: bool = True) -> R
         return spoiled
     if not exchange.outbound:
         astray = misrouted.delivered_astray(exchange, known)
-        if astray is None and left.request is not None:
-            astray = moved.delivered(left.request, known) or unheard.past_uri(left.request)
+        gone = moved.delivered(left.request, known) if left.request is not None else None
         what = "it was delivered, and the phone did not answer"
-        return astray or Reading("phone", cause.UNKNOWN, what)
+        return astray or gone or Reading("phone", cause.UNKNOWN, what)
     if (late := _out_of_order(exchange, known)) is not None and late.where == "phone":
         return Reading(late.where, late.cause, f"it left the router, but {late.what}")
     if (from_new := moved.sends_from_elsewhere(call, exchange.request)) is not None:
