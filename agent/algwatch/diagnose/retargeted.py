@@ -99,6 +99,8 @@ def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None,
 def _as_written(call: Call) -> tuple[str, int, bytes] | None:
     """The Contact of the phone as the router has changed it on the way out."""
     crossing = call.changed.get("2xx INVITE" if call.inbound else "INVITE")
+    if crossing is None and call.inbound:
+        crossing = call.changed.get("1xx INVITE")  # requests before the answer go there
     if crossing is None or not crossing.outbound or crossing.wan is None:
         return None
     wrote = remote_target(parsed(crossing.wan.payload))

@@ -197,10 +197,10 @@ def _() -> House:
 # ---- a PRACK with another Request-URI ----
 
 
-def _refused(house: House) -> House:
-    """The phone announces its public address, and refuses a PRACK for any other."""
+def _refused(house: House, contact: str = "") -> House:
+    """The phone announces its public address, or another Contact, and refuses a PRACK for it."""
     register(house, 0)
-    shown = f"<sip:100@{house.public}>"
+    shown = contact or f"<sip:100@{house.public}>"
     call = Incoming(house, "prack@provider", shown, more=["Supported: 100rel"])
     call.invite(20)
     made = answer(183, call.delivered, to_tag=call._tag, contact=shown, body=call.body,
@@ -222,6 +222,15 @@ def _refused(house: House) -> House:
 def _() -> House:
     """The router writes the address in the LAN in its place."""
     return _refused(House("linux"))
+
+
+@case("dlg013-prack-to-the-contact-written", [("DLG013", "router", "observed")], [*DLG],
+      {"disable-sip-alg": "suspected"}, ["rejected"])  # fmt: skip
+def _() -> House:
+    """The router writes its own address into the Contact of the 183, and leaves it in the PRACK."""
+    house = House(wan_port=40010)
+    house.out_alg = lambda message: message.replace(b"@192.168.1.10:5060>", b"@198.51.100.2:40010>")
+    return _refused(house, house.contact)
 
 
 @case("dlg013-near-miss-prack-to-the-contact", [("DLG013", "phone", "observed")], [*DLG, *ALG],
