@@ -14,6 +14,7 @@ from worlds.text import Place, Text
 
 GIVE_UP = 32.0  # Timers B, F, H and the wait for the ACK of a 2xx
 RINGS = 2.0
+T4 = 5.0  # RFC 3261 section 17
 CROSSED = "unheard at the end"  # a request that nobody misses, as the call went its way
 WHO = "Authorization: Digest username=me"
 
@@ -327,9 +328,16 @@ class Client:
         talk.cseq += 1
 
         def over(why: str) -> None:
-            talk.fault = talk.fault or (CROSSED if talk.ended else why)
+            crossed = talk.ended and asked not in missed
+            talk.fault = talk.fault or (CROSSED if crossed else why)
             if not talk.ended:
                 self._hang_up(talk)
+
+        missed: list[Asked] = []  # unheard for long before the end
+
+        def miss() -> None:
+            if not asked.heard and not talk.ended:
+                missed.append(asked)
 
         method = self.plan(talk).method
         name = method.replace("INV", "re-INV")
@@ -344,8 +352,9 @@ class Client:
 
         if method == "REFER":
             more = (*more, "Refer-To: <sip:other@example.net>")
-        self.ask(self.inside(method, talk, talk.cseq, *more), talk.to, then,
-                 lambda: over(f"{name} unanswered"))  # fmt: skip
+        asked = self.ask(self.inside(method, talk, talk.cseq, *more), talk.to, then,
+                         lambda: over(f"{name} unanswered"))  # fmt: skip
+        self.clock.after(T4, miss)
 
     def _hang_up(self, talk: Talk) -> None:
         talk.leaves = True
