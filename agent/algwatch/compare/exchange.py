@@ -11,7 +11,6 @@ from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
 from algwatch.base.sighting import (
     AT,
-    BITS,
     CALL,
     FLOW,
     METHOD,
@@ -272,4 +271,4 @@ def _crossed(t: Transaction, copy: Sighting) -> None:
         return
     t.request, row = copy, copy.row
     if t.flow != row[FLOW]:
-        t.flow, t.bits, t.ends = row[FLOW], row[BITS], copy.packed_ends
+        t.belongs_to(copy)

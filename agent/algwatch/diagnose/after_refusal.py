@@ -28,6 +28,5 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
     what = f"its sender had refused the same INVITE with {one[STATUS]} before"
     if not call.two_sided or call.answered_inside is None:
         return Reading("unknown", cause.UNKNOWN, what)
-    if call.answered_inside:
-        return Reading("phone", cause.PHONE, what)
-    return Reading("provider", cause.PROVIDER, what)
+    where = "phone" if call.answered_inside else "provider"
+    return Reading(where, cause.of_place(where), what)

@@ -16,6 +16,7 @@ from algwatch.sip.message import Message, to_text
 from algwatch.sip.status_codes import ANEW, CHALLENGES, NO_DIALOG, NO_FAULT, UNKNOWN_TO_SUBSCRIBER
 
 PASSWORD = "Check the user name and the password that the phone has for its provider."
+KEYS = "Set the phone to send DTMF in RTP (RFC 4733)."
 FOLLOWS = "Look whether the end that sent it follows redirections (3xx)."
 OFF = ("Ask the provider what {} stands for there, or turn off at the phone what it asks for "
        "(lamps, messages waiting, presence).")  # fmt: skip
@@ -43,9 +44,13 @@ def _message(status: int, request: Sighting, known: Known) -> bool:
 def _info(status: int, request: Sighting, known: Known) -> bool:
     """Without a body it asks only whether the call is still there."""
     message = Message(request.payload)
-    if b"dtmf" in message.content_type.lower().encode():
+    if _is_key(message):
         return True
     return status == NO_DIALOG or (bool(message.body) and status not in LACKS)
+
+
+def _is_key(info: Message) -> bool:
+    return "dtmf" in info.content_type.lower()
 
 
 def _refer(status: int, request: Sighting, known: Known) -> bool:
@@ -70,10 +75,9 @@ def _subscribe(status: int, request: Sighting, known: Known) -> bool:
     """A refused refresh is DLG012's, and to end a subscription is never in vain."""
     if not request.row[TO_TAG]:
         return True
-    expires = Message(request.payload).expires.strip()
     one = known.subscribed(request)
     lived = one is not None and bool(one.near.accepted_at) and one.outbound is not False
-    return not lived and not (bool(expires) and not expires.strip("0"))
+    return not lived and not Message(request.payload).ends_now
 
 
 def _cancel(status: int, request: Sighting, known: Known) -> bool:
@@ -97,10 +101,10 @@ def in_vain(rule: Rule, exchange: Exchange) -> Finding:
     request, response, method = exchange.request, exchange.entered.response, exchange.method
     assert request is not None
     status, target = exchange.status, quote.somebody(to_text(Message(request.payload).to.uri))
-    what = f"The {quote.method(method)}"
+    what, is_key = f"The {quote.method(method)}", False
     if method == "MESSAGE":
         what = "The text message"
-    elif method == "INFO" and b"dtmf" in Message(request.payload).content_type.lower().encode():
+    elif method == "INFO" and (is_key := _is_key(Message(request.payload))):
         what = "The key pressed in the call (INFO)"
     proof = [evidence(request, f"the {quote.method(method)}", "200")]
     if response is not None:
@@ -115,7 +119,7 @@ def in_vain(rule: Rule, exchange: Exchange) -> Finding:
         f"{what} to {target} was {_how(status)}{so}.", proof,
         f"{method}/refused/{key}", cause=cause.REFUSED, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "", symptom=not sure,
-        next_step=_step(method, status, what, sure),
+        next_step=_step(method, status, sure, is_key),
     )  # fmt: skip
 
 
@@ -123,13 +127,13 @@ def _how(status: int) -> str:
     return f"{'redirected' if status < 400 else 'refused'} with {status}"
 
 
-def _step(method: str, status: int, what: str, sure: bool) -> str:
+def _step(method: str, status: int, sure: bool, is_key: bool) -> str:
     if status in CHALLENGES:
         return PASSWORD
     if status < 400:
         return FOLLOWS
-    if what.startswith("The key"):
-        return "Set the phone to send DTMF in RTP (RFC 4733)."
+    if is_key:
+        return KEYS
     if method == "MESSAGE":
         if sure:
             return f"Ask the provider why it refuses text messages with {status}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import Batch
-from algwatch.base.sighting import AT, BITS, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, Row, Sighting
+from algwatch.base.sighting import AT, CSEQ, FLOW, FROM_TAG, TO_TAG, TXN, Row, Sighting
 from algwatch.sip.denied import NOBODY, Denied
 from algwatch.sip.reliable import LONG, Reliable
 from algwatch.sip.session_timer import SessionTimer
@@ -318,7 +318,7 @@ class DialogSet:
             return
         self.request = copy
         if t is not None:
-            t.flow, t.bits, t.ends = row[FLOW], row[BITS], copy.packed_ends
+            t.belongs_to(copy)
             t.cseq = row[CSEQ]
             if t is not self.invite:
                 self.invite, self.branches = t, _NO_BRANCHES

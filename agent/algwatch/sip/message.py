@@ -323,6 +323,13 @@ class Message:
         return to_text(self.span(SIP.EXPIRES))
 
     @property
+    def ends_now(self) -> bool:
+        """Expires is 0: it ends what it asks for (RFC 3261 section 10.2.2, RFC 6665 section
+        4.1.2.3)."""
+        expires = self.expires.strip()
+        return bool(expires) and not expires.strip("0")
+
+    @property
     def session_expires(self) -> bytes:
         """RFC 4028."""
         return self.span(SIP.SESSION_EXPIRES)

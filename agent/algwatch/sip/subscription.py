@@ -116,9 +116,7 @@ class Subscriptions:
             s.request = t.request
             s.call_id, _, s.to = parties(t.request.payload)
         s.asked = t.request.source[:16], message.call_id, message.from_.tag
-        expires = message.expires.strip()
-        ends = t.method == SUBSCRIBE and bool(expires) and not expires.strip("0")
-        s.over_at = row[AT] if ends else 0
+        s.over_at = row[AT] if t.method == SUBSCRIBE and message.ends_now else 0
 
     @staticmethod
     def _notified(s: Subscription, code: int, t: Transaction, row: Row) -> SubscriptionStep | None:

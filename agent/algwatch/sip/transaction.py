@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from algwatch.base.native.layout import ROW_DIRECTED, ROW_OUTGOING
-from algwatch.base.sighting import AT, STATUS, Row, Sighting
+from algwatch.base.sighting import AT, BITS, FLOW, STATUS, Row, Sighting
 from algwatch.sip.again import Again
 from algwatch.sip.timers import SECOND, T1, T2, TIMER_B
 
@@ -108,6 +108,10 @@ class Transaction:
         self.final_at = was.final_at or self.final_at
         self.acked_at = was.acked_at or self.acked_at
         self.again = was.again or self.again
+
+    def belongs_to(self, request: Sighting) -> None:
+        """It was taken for another one's: its flow is that of this request."""
+        self.flow, self.bits, self.ends = request.row[FLOW], request.row[BITS], request.packed_ends
 
     @property
     def answered_at(self) -> int:

@@ -29,8 +29,8 @@ from cases.sdp import Audio
 # ---- DLG001: the 2xx asks for another transport ----
 
 
-def _over_tcp(contact: str) -> House:
-    """A call of the phone whose 2xx is never acknowledged."""
+def unacknowledged(contact: str) -> House:
+    """A call of the phone whose 2xx is never acknowledged. contact: in it."""
     house = House()
     register(house, 0)
     call = Outgoing(house, "other@phone", far_contact=contact)
@@ -38,7 +38,7 @@ def _over_tcp(contact: str) -> House:
     for after in (0, *LADDER_2XX):
         call.ok(3 + after)
     call.far_bye(35)
-    return later(house)
+    return house
 
 
 @case("dlg001-2xx-asks-for-tcp", [("DLG001", "unknown", "observed")], ["DLG002", "DLG004", *ALG],
@@ -46,14 +46,14 @@ def _over_tcp(contact: str) -> House:
 def _() -> House:
     """The call came over UDP, and the Contact of its 2xx says TCP: the ACK of the phone had to go
     there, where it cannot connect."""
-    return _over_tcp("<sip:300@203.0.113.5:5060;transport=tcp>")
+    return later(unacknowledged("<sip:300@203.0.113.5:5060;transport=tcp>"))
 
 
 @case("dlg001-near-miss-2xx-asks-for-udp", [("DLG001", "phone", "observed")],
       ["DLG002", "DLG004", *ALG], outcomes=["dropped", "completed"])  # fmt: skip
 def _() -> House:
     """The Contact says UDP, as the call came: the phone sent no ACK."""
-    return _over_tcp("<sip:300@203.0.113.5:5060;transport=udp>")
+    return later(unacknowledged("<sip:300@203.0.113.5:5060;transport=udp>"))
 
 
 @case("dlg001-phone-asks-for-tcp", [("DLG001", "unknown", "observed")], ["DLG004", *ALG],

@@ -11,6 +11,7 @@ from cases.case import ALG, DLG, case
 from cases.refresh import LADDER_1XX, Reliable
 from cases.six import DROP, HIDDEN, NATIVE, ODD, _dropped, _native, _six
 from cases.streams import _over_tcp
+from cases.variants_field import unacknowledged
 
 OTHERS = [rule for rule in DLG if rule not in ("DLG001", "DLG007")]
 PHONE_FIX = {"phone-fix": "recommended"}
@@ -62,13 +63,7 @@ def _() -> House:
 
 def _never(contact: str) -> House:
     """A call over TCP whose 2xx is never acknowledged."""
-    house = House()
-    register(house, 0)
-    call = Outgoing(house, "never@tcp", far_contact=contact)
-    call.invite(1)
-    for after in (0, *LADDER_2XX):
-        call.ok(3 + after)
-    call.far_bye(35.1)
+    house = unacknowledged(contact)
     made = _over_tcp(house)
     house.lan, house.wan = made.lan, made.wan
     return house
