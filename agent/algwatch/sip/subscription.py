@@ -25,12 +25,12 @@ class Subscription:
     subscription lived; number: the highest CSeq number of a NOTIFY. lapsed: the transaction of a
     SUBSCRIBE refused after an accepted one, None after the next that is accepted. result: of a
     REFER, the latest status in a NOTIFY (message/sipfrag). over_at: ns, ended by Expires: 0, by a
-    NOTIFY with the state terminated, or by its refusal; 0 = it lives. silent: nobody answered the
-    request. started_at, last_at: ns. unsolicited: see sip/unsolicited.py."""
+    NOTIFY with the state terminated, or by its refusal; 0 = it lives. started_at, last_at: ns.
+    unsolicited: see sip/unsolicited.py."""
 
     __slots__ = ("accepted", "accepted_at", "asked", "call", "call_id", "failed", "lapsed",
                  "last_at", "notified_at", "notifier", "notify", "number", "over_at", "request",
-                 "result", "side", "silent", "started_at", "status", "to", "transaction",
+                 "result", "side", "started_at", "status", "to", "transaction",
                  "unsolicited")  # fmt: skip
 
     def __init__(self, call: int, side: int, at: int, transaction: Transaction) -> None:
@@ -48,7 +48,6 @@ class Subscription:
         self.lapsed: Transaction | None = None
         self.accepted_at = self.notified_at = self.over_at = self.status = self.result = 0
         self.number = 0
-        self.silent = False
         self.unsolicited = transaction.unsolicited
 
     @property
@@ -80,6 +79,9 @@ class Subscriptions:
                 self.table.add(row[CALL], s, t.unsolicited)
             self._asked(s, t, row)
             return s, code
+        if s is not None and code == ORPHAN and s.transaction.is_meant(t):
+            asked = s.transaction  # with another Via: not all phones are strict
+            asked.response = asked.response or batch.sighting(self.side, row, i)
         if s is None or t is not s.transaction:
             return None
         if code == FINAL:
@@ -99,14 +101,15 @@ class Subscriptions:
                     s.over_at = row[AT]
             return s, code
         if code == TIMED_OUT:
-            s.silent = True
+            if not s.accepted_at and t.response is not None and 200 <= t.taken(row[AT]) < 300:
+                s.accepted_at, s.accepted = t.response.row[AT], t.response
+                return s, ACCEPTED
             return s, code
         return None
 
     @staticmethod
     def _asked(s: Subscription, t: Transaction, row: Row) -> None:
         s.transaction = t
-        s.silent = False
         if t.request is None:
             return
         message = Message(t.request.payload)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from craft import LADDER_REQUEST, House, Outgoing, Timed, answer, register, request
 
 from cases.case import ALG, DLG, case
-from cases.drops import Subscribing
+from cases.drops import PHONE_OR_PROVIDER, Subscribing
 from cases.forked import Forked
 
 # ---- forked calls, with packets that were not captured ----
@@ -52,6 +52,31 @@ def _() -> House:
     house.wan_port = 5060
     house.out(1.2, answer(481, house.into(1.1, made)))
     return house
+
+
+def _way_not_changed_back(dead: bool) -> House:
+    """The router writes the public address into the Via of the SUBSCRIBE and not back in its
+    response, which the phone takes all the same. dead: no NOTIFY comes."""
+    house = House()
+    house.out_alg = lambda message: message.replace(
+        b"Via: SIP/2.0/UDP 192.168.1.10:5060", b"Via: SIP/2.0/UDP 198.51.100.2:5060"
+    )
+    one = Subscribing(house)
+    register(house, 60, n=2)
+    for n in (1, 2) if not dead else ():
+        house.out(0.1 + 70 * n - 69, answer(200, one.notify(70 * n - 69, n)))
+    return house
+
+
+@case("dlg012-accepted-with-another-way", [("DLG012", "phone", "observed")], [*DLG, "ALG014"],
+      PHONE_OR_PROVIDER, [])  # fmt: skip
+def _() -> House:
+    return _way_not_changed_back(True)
+
+
+@case("dlg012-near-miss-notified-with-another-way", must_not=["DLG012", *DLG], outcomes=[])
+def _() -> House:
+    return _way_not_changed_back(False)
 
 
 def _transfers() -> Outgoing:
