@@ -19,6 +19,7 @@ RPORT_ASKED = "rport-asked"  # the phone's Via has rport
 RPORT_MISSING = "rport-missing"  # a request of the phone has no rport
 NO_WAY_BACK = "no-way-back"  # such a request, and the NAT changes the source port
 RPORT_ANSWERED = "rport-answered"  # the provider filled rport in (RFC 3581)
+RPORT_SPOILED = "rport-spoiled"  # the router changed received or rport of a phone that asks
 PRIVATE_CONTACT = "private-contact"  # the phone writes an unroutable Contact
 KEEPALIVE = "keep-alive"  # the phone or the provider keeps the mapping open
 NAT_HANDLED = "nat-handled"  # a request came to the packets' source address, past a private Contact

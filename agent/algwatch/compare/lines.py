@@ -37,12 +37,13 @@ from algwatch.compare.line import (
     RPORT_ANSWERED,
     RPORT_ASKED,
     RPORT_MISSING,
+    RPORT_SPOILED,
     URI_REPLACED,
     WITHOUT_ROUTE,
     Line,
 )
 from algwatch.sip.helper_drops import dropped_for
-from algwatch.sip.message import Message, reach, request_host
+from algwatch.sip.message import Message, parsed, reach, request_host
 from algwatch.sip.target import contact_of_proxy
 
 READ = (REGISTER, INVITE)
@@ -142,6 +143,8 @@ class Lines:
             skip = line.messages > READ_FIRST and line.messages % READ_EVERY
             if skip and (not crossing.outbound or crossing.rewritten is line._rewritten):
                 return
+            if crossing.rewritten and not line.count(RPORT_SPOILED) and _spoils(crossing):
+                line.observe(RPORT_SPOILED, crossing.left)
             if crossing.outbound:
                 self._outbound(line, crossing, status)
             else:
@@ -242,6 +245,15 @@ class Lines:
             answer = Message(crossing.entered.payload)
             call.at_proxy = bool(contact_of_proxy(answer, ends.src, ends.sport))
             _recorded(line, crossing)
+
+
+def _spoils(crossing: Crossing) -> bool:
+    """A phone has its public address from received and rport of a response (RFC 3581), if it asks
+    for them."""
+    before, after = (parsed(one.payload).top_via for one in (crossing.entered, crossing.left))
+    if before is None or after is None or before.rport is None:
+        return False
+    return (before.received, before.rport) != (after.received, after.rport)
 
 
 def _recorded(line: Line, answer: Crossing) -> None:

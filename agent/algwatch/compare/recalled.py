@@ -30,7 +30,7 @@ WORDS = frozenset((
     words.FOLLOWS_PHONE, words.WORKS_UNTOUCHED, words.DROPS_UNTOUCHED, words.WORKS_REWRITTEN,
     words.REACHED_REWRITTEN, words.REWRITTEN, words.REACHED_AT_PROXY, words.URI_REFUSED,
     words.LATCHES, words.SPOILED, words.OVERLAPS, words.WITHOUT_ROUTE, words.ACCEPTED,
-    words.RECORDS, words.DIES_HERE,
+    words.RECORDS, words.DIES_HERE, words.RPORT_SPOILED,
 ))  # fmt: skip
 # These speak for turning the ALG off. The provider may have changed since, so they count for a week
 # behind a restart. Those that speak against it, and those that doubt them, never get old.

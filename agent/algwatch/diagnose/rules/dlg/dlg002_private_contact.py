@@ -18,7 +18,9 @@ What else looks the same
     After one such call a missing ACK has another cause, and this rule stays silent. A provider
     inside the same private network. A PBX in the LAN recorded as proxy: only this proxy has to
     reach the Contact (DLG005). A Contact reachable until a re-INVITE changed it (DLG010). A
-    reachable Contact replaced by the router (ALG001, ALG011).
+    reachable Contact replaced by the router (ALG001, ALG011). A phone that asks for rport, and a
+    router that changes received or rport: the phone cannot know its public address, and no place is
+    named.
 
 Recommendation
     On the phone: rport, STUN or outbound (RFC 5626). At the provider: fix the Contact of endpoints
@@ -38,7 +40,7 @@ from algwatch.base.packet import LAN, WAN
 from algwatch.base.quote import quoted, somebody
 from algwatch.base.sighting import Sighting, are_copies
 from algwatch.compare.call import Call
-from algwatch.compare.line import Line
+from algwatch.compare.line import RPORT_SPOILED, Line
 from algwatch.compare.signs import REPEATED, TROUBLED
 from algwatch.diagnose import after_refusal, cause, malformed, misrouted_ack, renamed, route_set
 from algwatch.diagnose import lost_ack as lost
@@ -107,6 +109,12 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         where, why, so = "phone", cause_of(call, host, answer), "nobody handled the NAT"
         if why == cause.PRIVATE_NAME:
             so = "the phone has to write an address there, and not a name known to itself alone"
+        elif why == cause.NAT_UNHANDLED and _is_kept_from_knowing(line):
+            where = "unknown"
+            so += (
+                ", and this router changed received and rport in the phone's messages, which tell "
+                "a phone its public address"
+            )
         elif why == cause.PHONE:
             so = f"the phone has to write the address that its packets come from, {ends.src}"
     went = "left for" if call.two_sided else "went to"
@@ -203,6 +211,12 @@ def cause_of(call: Call, host: str, shown: Sighting) -> str:
 def _is_behind_a_proxy(d: Dialog | None) -> bool:
     """A proxy in the LAN recorded itself: only this proxy has to reach the Contact."""
     return d is not None and bool(route_set.proxies_ahead(d))
+
+
+def _is_kept_from_knowing(line: Line | None) -> bool:
+    """The router changes received and rport. The Linux helper does so, too, and writes the public
+    address into each Contact that names the phone's own port."""
+    return line is not None and bool(line.count(RPORT_SPOILED)) and not line.linux
 
 
 def _contact(message: Sighting) -> str:

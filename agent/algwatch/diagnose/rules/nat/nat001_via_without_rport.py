@@ -14,7 +14,7 @@ Why it breaks calls
 What else looks the same
     A phone without rport is answered: its NAT keeps the port, or its provider always sends to the
     source of packets. Then there is no finding. An ALG writes the public port into Via. A router
-    takes rport out (TXN006).
+    takes rport out (TXN006): then it is named, and not the phone.
 
 Recommendation
     Turn rport on (symmetric response routing); most phones have it as NAT support.
@@ -31,6 +31,7 @@ from algwatch.base import address, quote
 from algwatch.base.sighting import Sighting
 from algwatch.compare.call import Call
 from algwatch.compare.exchange import Exchange
+from algwatch.compare.line import RPORT_SPOILED
 from algwatch.compare.registered import Registered
 from algwatch.compare.signs import TROUBLED
 from algwatch.diagnose import cause
@@ -50,13 +51,14 @@ RULE = Rule(
 
 def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding]:
     request = left_unanswered(thing, known)
-    line = ""
+    line, spoiled = "", False
     if request is not None:
         entry = known.mapping(request.source, request.destination)
         if entry is None or entry.answered_at:
             return  # not translated, or responses come
         of = known.line_of(entry.inside[:16], request.packed_ends[16:32])
-        line = of.name if of is not None else ""
+        if of is not None:
+            line, spoiled = of.name, bool(of.count(RPORT_SPOILED))
     else:
         request = sent_unanswered(thing)
     if request is None:
@@ -65,12 +67,16 @@ def check(thing: Call | Registered | Exchange, known: Known) -> Iterator[Finding
     where = _nowhere(message, request, known.two_sided)
     if not where:
         return
+    says = "does not ask for rport"
+    if spoiled:
+        says = "left without the rport that the phone writes and this router takes out"
     yield RULE.finding(
-        "phone", "latent",
-        f"The {quote.method(message.method)} to {ends.dst} was never answered, and its Via does "
-        f"not ask for rport: {where}.",
+        "router" if spoiled else "phone", "latent",
+        f"The {quote.method(message.method)} to {ends.dst} was never answered, and its Via {says}: "
+        f"{where}.",
         [evidence(request, f"{ends.sender}, Via without rport", "Via with rport")],
-        f"{ends.src}/{ends.dst}", cause=cause.NO_RPORT, call_id=thing.call_id, line=line,
+        f"{ends.src}/{ends.dst}", cause=cause.ALG if spoiled else cause.NO_RPORT,
+        call_id=thing.call_id, line=line,
     )  # fmt: skip
 
 
