@@ -96,6 +96,22 @@ def by_request_uri(call: Call, lan: Sighting | None, wan: Sighting | None,
     return Reading("router", cause.ALG, what)
 
 
+def on_the_way_out(call: Call, lan: Sighting, wan: Sighting) -> Reading | None:
+    """For a request of the phone in its call: both copies (lan, wan). The router wrote another
+    target into its Request-URI, or had written it into the Contact of the far end before."""
+    if (told := by_contact(call, wan)) is not None:
+        return told
+    came, left = _target(lan), _target(wan)
+    contacts = _contacts(call)
+    own = endpoint(contacts[1].host, contacts[1].port) if contacts is not None else came
+    if left in (came, own) or not are_copies(lan, wan):
+        return None
+    return Reading("router", cause.ALG, (
+        f"the phone had {value(joined(*came[:2]))} in its Request-URI, and the router made "
+        f"{value(joined(*left[:2]))} of that"
+    ))  # fmt: skip
+
+
 def _as_written(call: Call) -> tuple[str, int, bytes] | None:
     """The Contact of the phone as the router has changed it on the way out."""
     crossing = call.changed.get("2xx INVITE" if call.inbound else "INVITE")

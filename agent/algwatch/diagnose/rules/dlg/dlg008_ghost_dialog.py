@@ -5,11 +5,12 @@ What it sees
     A BYE in an established dialog is refused with 481, while no BYE of the other end was seen, or
     one stopped on the other side of this router. Or it is refused with 404, 408 or 410 by a proxy
     that cannot find the other end: it may still be in the call, or gone. The router is at fault if
-    it had written something else than the Contact of the phone into the Request-URI, its sender if
-    that is the sender's own address, or if its Route is another one than in the call before. Or the
-    end that refused it sends a BYE of its own later. Or a BYE is challenged (401, 407), and none
-    with credentials follows in 32 s, or before a BYE of the other end 5 s later. Or a re-INVITE or
-    UPDATE is refused with 481, without a BYE of either end in the 5 s after it.
+    it had written something else than the Contact of the end that gets it into the Request-URI, or
+    into that Contact before; its sender if that is the sender's own address, or if its Route is
+    another one than in the call before. Or the end that refused it sends a BYE of its own later. Or
+    a BYE is challenged (401, 407), and none with credentials follows in 32 s, or before a BYE of
+    the other end 5 s later. Or a re-INVITE or UPDATE is refused with 481, without a BYE of either
+    end in the 5 s after it.
 
 Why it breaks calls
     The end left behind talks to nobody until its user hangs up. A PBX or a trunk may count the
@@ -106,7 +107,7 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             continue
         if d.bye is None or renamed.refused_bye(call) or foreign_bye(call):
             continue  # the router had made it a stranger's (DLG009, ALG012)
-        retargeted_bye = _retargeted(call, known, d)
+        retargeted_bye = _retargeted(call, known, d, outward=False)
         if retargeted_bye is not None:
             yield retargeted_bye
             return
@@ -119,6 +120,9 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
             if own is not None:
                 yield _by_its_sender(call, known, d, *own, right)
                 return
+        if (changed := _retargeted(call, known, d, outward=True)) is not None:
+            yield changed
+            return
         other_name = known.other_name(d.bye)
         if other_name:
             yield _named_otherwise(call, known, d, d.bye, other_name)
@@ -233,20 +237,27 @@ def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _retargeted(call: Call, known: Known, d: Dialog) -> Finding | None:
-    """The BYE of the far end came to the phone with an address other than its Contact, written by
-    the router."""
+def _retargeted(call: Call, known: Known, d: Dialog, outward: bool) -> Finding | None:
+    """The BYE came to the other end of the call with an address other than its Contact, written by
+    the router. outward: the phone sent it."""
     lan, wan = call.dialog(LAN), call.dialog(WAN)
-    if lan is None or wan is None or call.inbound is None or d.bye_by_caller != call.inbound:
+    if lan is None or wan is None or call.inbound is None or not (lan.bye and wan.bye):
         return None
-    reading = retargeted.by_request_uri(call, lan.bye, wan.bye)
-    if reading is None or lan.bye is None or wan.bye is None:
+    if outward != (d.bye_by_caller != call.inbound):
         return None
+    if outward:
+        reading = retargeted.on_the_way_out(call, lan.bye, wan.bye)
+        what, came, left = "The BYE of the phone was refused", lan.bye, wan.bye
+    else:
+        reading = retargeted.by_request_uri(call, lan.bye, wan.bye)
+        what, came, left = "The phone refused the BYE of the other end", wan.bye, lan.bye
+    if reading is None:
+        return None
+    to = "left" if outward else "came to the phone"
     return RULE.finding(
-        reading.where, "observed",
-        f"The phone refused the BYE of the other end with {d.bye_status}: {reading.what}.",
-        [evidence(wan.bye, "the BYE as it came", ""),
-         evidence(lan.bye, "as it came to the phone", "with the Contact of the phone")],
+        reading.where, "observed", f"{what} with {d.bye_status}: {reading.what}.",
+        [evidence(came, "the BYE as it came", ""),
+         evidence(left, f"as it {to}", "with the Contact of the end that gets it")],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
     )  # fmt: skip
 
