@@ -5,15 +5,20 @@ of a call, or since its provider learned the old one."""
 from __future__ import annotations
 
 from algwatch.base import address
+from algwatch.base.address import joined
 from algwatch.base.packet import LAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import AT, FROM_TAG, Sighting
+from algwatch.base.sighting import AT, FROM_TAG, Sighting, port_of
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
 from algwatch.diagnose.reading import Reading
 from algwatch.sip.timers import SECOND
+from algwatch.sip.transaction import UDP
 
+SAME_PORT = (
+    "Look whether the phone was restarted in the call, or sends from another port each time."
+)
 ARP = 30 * SECOND
 STEP = (
     "Give the phone a fixed address (a DHCP reservation), and let it register again as soon as its "
@@ -62,18 +67,29 @@ def given_to_nobody(wan: Sighting, known: Known) -> Reading | None:
 
 def sends_from_elsewhere(call: Call | None, request: Sighting | None) -> Reading | None:
     """For a request of the phone in its call (request: its LAN copy) that the other end refused, or
-    did not answer: it comes from another LAN host than the call went to."""
-    began = call.flow_pairs.get("INVITE") if call is not None else None
+    did not answer: it comes from another LAN host, or over UDP another port, than the call went to.
+    """
+    pairs = call.flow_pairs if call is not None else {}
+    began = pairs.get("ACK") or pairs.get("INVITE")  # a re-INVITE may come from elsewhere itself
     s = call.sides[LAN] if call is not None else None
     if call is None or began is None or s is None or request is None or call.inbound is None:
         return None
-    if request.side != LAN or request.ends.src == began.phone:
+    here, there = request.source, began.inside
+    if request.ends.proto != UDP or began.proto != UDP:
+        here, there = here[:16], there[:16]  # each TCP connection has a port of its own
+    if request.side != LAN or here == there:
         return None
     if (request.row[FROM_TAG] == s.caller_tag) == call.inbound:
         return None  # the other end's, as between two phones of this house
-    if s.request is not None and s.request.ends.src == request.ends.src:
+    if s.request is not None and s.request.source[: len(here)] == here:
         return None  # it called from there, and the latest INVITE went to another phone here
+    version = request.packed_ends[47]
+    came, began_at = address.text(here[:16], version), address.text(there[:16], version)
+    step = STEP
+    if came == began_at:
+        came, began_at = joined(came, port_of(here)), joined(began_at, port_of(there))
+        step = SAME_PORT
     return Reading("unknown", cause.UNKNOWN, (
-        f"the phone sent it from {request.ends.src}, and the call was set up from {began.phone}: "
-        "from another address the other end may not take it for this call"
-    ), step=STEP)  # fmt: skip
+        f"the phone sent it from {came}, and the call was set up from {began_at}: from another "
+        "address the other end may not take it for this call"
+    ), step=step)  # fmt: skip

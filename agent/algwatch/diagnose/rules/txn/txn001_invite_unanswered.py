@@ -16,7 +16,7 @@ What else looks the same
     judged, or over TCP not for sure: the capture may have lost the response. If the capture lost
     packets (CAP002), only an INVITE repeated to the end is judged, and no place is named. Ringing
     that came to another phone: TXN006. A phone with another LAN address since: nobody is at the old
-    one.
+    one. A re-INVITE from another address or port than the call: no place is named.
 
 Recommendation
     Router: find the reason (size, RTP port collision, helper). Far side: look for loss or a filter
@@ -207,8 +207,12 @@ def _reading(call: Call, known: Known, which: Which, copy: Sighting, heard: bool
             "network", cause.UNKNOWN, "it left the router in IP fragments, and nobody answered",
             step=SHORTER,
         )  # fmt: skip
-    return misrouted.wrong_source(last[1] if last is not None else None, known) or Reading(
-        "network", cause.UNKNOWN, "it left the router, and nobody answered"
+    elsewhere = moved.sends_from_elsewhere(call, sent[1] if sent is not None else None)
+    wrong = misrouted.wrong_source(last[1] if last is not None else None, known)
+    return (
+        elsewhere
+        or wrong
+        or Reading("network", cause.UNKNOWN, "it left the router, and nobody answered")
     )
 
 
