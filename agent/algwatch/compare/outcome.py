@@ -137,9 +137,13 @@ def _unanswered(call: Call, seen: list[DialogSet]) -> str:
         return "unanswered"
     said = "unknown"
     for s in seen:
-        if s.cancelled_at or s.rejected == 487:
+        if s.cancelled_at:
             return "cancelled"
-        if s.rejected:
+        if s.rejected == 487:
+            # Nobody was seen to cancel it: the CANCEL was not captured, or something else ended it.
+            if s.partial:
+                return "cancelled"
+        elif s.rejected:
             if not _asks_again(caller, s):
                 said = "rejected"
         elif s.timed_out and said != "rejected":

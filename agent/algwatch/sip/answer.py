@@ -125,6 +125,10 @@ def answered_again(s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch,
         if s.unheard is None or s.unheard[0] is not t:
             s.unheard = t, batch.sighting(s.side, row, i)
         s.unheard_at = row[AT]
+    if s.rejected == 487 != row[STATUS] >= 300 and t is s.invite and not s.cancelled_at:
+        # Nobody had cancelled it: a forged or stray 487 came before the true refusal.
+        s.rejected = s.refused = row[STATUS]
+        s.response = batch.sighting(s.side, row, i)
     now = s.current
     if now is not None and now.callee_tag == row[TO_TAG] and (
         t is now.invite or _is_rewritten(now, t, row)

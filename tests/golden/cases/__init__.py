@@ -72,6 +72,7 @@ from cases import (
     variants_reported,
     variants_six,
     ways,
+    writers,
 )
 from cases.case import CASES, Case
 
@@ -141,4 +142,5 @@ __all__ = [
     "variants_reported",
     "variants_six",
     "ways",
+    "writers",
 ]

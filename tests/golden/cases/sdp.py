@@ -265,6 +265,7 @@ def _() -> House:
     call.invite(1)
     call.respond(1.1, 183, sdp(house.provider, FAR))
     Audio(house).into(1.2, 12)
+    call.cancel(12.05)
     call.respond(12.1, 487)
     made = call._request("ACK", 1, "sip:300@example.net", f";tag={call._tag}", branch="invite")
     house.out(12.12, made)
