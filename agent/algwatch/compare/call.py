@@ -212,6 +212,7 @@ class Call(Joined[DialogSet]):
                 return False
             if (
                 s.unheard is not None
+                or s.given_up is not None
                 or (d.bye_response is not None and d.bye_challenged)
                 or d.odd_copy is not None
                 or d.disowned is not None

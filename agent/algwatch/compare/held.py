@@ -73,8 +73,9 @@ def dialogs(s: DialogSet) -> Sightings:
         yield from (s.prack.request, s.prack.response)
     if s.reliable is not None:
         yield s.reliable.first
-    if s.unheard is not None:
-        yield s.unheard[1]
+    for open_ in (s.unheard, s.given_up):
+        if open_ is not None:
+            yield open_[1]
     for d in s.dialogs:
         yield from (d.request, d.answer, d.ack, d.stray_ack, d.odd_copy, d.bye,
                     d.bye_response, d.disowned)  # fmt: skip

@@ -38,6 +38,14 @@ def signs(call: Call) -> int:
             return EVERY
         if s.timed_out or s.late_invites or s.misbranched or s.rejected or s.cancelled_at:
             return EVERY
-        if d.stray_ack or d.odd_copy or d.disowned or s.unheard or s.cancel or s.reliable:
+        if (
+            d.stray_ack
+            or d.odd_copy
+            or d.disowned
+            or s.unheard
+            or s.cancel
+            or s.reliable
+            or s.given_up
+        ):
             return EVERY
     return found

@@ -186,7 +186,8 @@ class DialogSet:
     rejected: the one that ended the attempt; challenged: count of challenges. response: a refusal
     of it. unheard: an INVITE with a repeated refusal, as to a caller that does not hear it, and
     this refusal; unheard_at: its latest copy. late_invites: INVITEs repeated after their 2xx.
-    cancel: the CANCEL of the latest attempt.
+    cancel: the CANCEL of the latest attempt. given_up: an INVITE without any response, and another
+    one came after it.
     partial: its beginning was not seen. first: its first message, until the INVITE is there.
     reliable: a provisional response repeated for want of a PRACK (sip/reliable.py); prack: the
     latest PRACK; pracked_at: its latest copy; pracked: its number. misbranched: an ACK to the
@@ -195,7 +196,7 @@ class DialogSet:
     """
 
     __slots__ = ("branches", "call", "caller_tag", "cancel", "cancelled_at", "challenged",
-                 "current", "dialogs", "final_retransmissions", "first", "invite",
+                 "current", "dialogs", "final_retransmissions", "first", "given_up", "invite",
                  "invite_retransmissions", "last_at", "late_invites", "misbranched",
                  "partial", "prack", "pracked", "pracked_at", "refused", "rejected", "reliable",
                  "request", "response", "side", "since", "started_at", "timed_out", "unheard",
@@ -215,6 +216,7 @@ class DialogSet:
         self.response: Sighting | None = None
         self.branches = _NO_BRANCHES
         self.unheard: tuple[Transaction, Sighting] | None = None
+        self.given_up: tuple[Transaction, Sighting] | None = None
         self.cancel: Transaction | None = None
         self.prack: Transaction | None = None
         self.reliable: Reliable | None = None

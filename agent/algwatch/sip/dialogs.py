@@ -240,7 +240,9 @@ class Dialogs:
             s.cancelled_at = 0
             s.cancel = None
             return
-        branch = s.is_branch(t)
+        branch = s.is_branch(t) and not s.timed_out
+        if s.timed_out and s.request is not None:
+            s.given_up = s.invite, s.request  # its sender turns to the next server (RFC 3263)
         s.waiting = s.waiting + 1 if branch else 1
         if not branch:
             s.branches = _NO_BRANCHES

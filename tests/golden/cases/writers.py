@@ -228,3 +228,54 @@ def _() -> House:
 def _() -> House:
     """The phone cancelled the call: whatever comes after the 487 is too late."""
     return _ended(487, 403, cancelled=True)
+
+
+# ---- the next server ----
+
+NEXT = "203.0.113.6"
+
+
+def _goes_on(cseq: int, answers: bool = True, leaves: bool = True) -> House:
+    """A server that is silent, and the same call at the next one (RFC 3263 section 4.3). cseq: of
+    that INVITE; leaves: the first one leaves the router."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "next@phone", far_contact=f"<sip:300@{NEXT}:5060>")
+    for after in (0, *LADDER_INVITE):
+        call.invite(10 + after, wan=leaves)
+    call.invited = call._request(
+        "INVITE", cseq, "sip:300@example.net", "", call.contact, call.body, branch="next"
+    )
+    for after in (0,) if answers else (0, *LADDER_INVITE):
+        call.invite(43 + after, dst=NEXT)
+    if answers:
+        call.respond(43.2, 180, src=NEXT)
+        call.ok(45, src=NEXT)
+        for at, method, number in ((45.02, "ACK", cseq), (60, "BYE", cseq + 1)):
+            uri = call.far_contact.strip("<>")
+            seen = house.out(at, call._request(method, number, uri, f";tag={call._tag}"), dst=NEXT)
+        house.into(60.03, answer(200, seen), src=NEXT)
+    return later(house, 90)
+
+
+for _cseq, _name in ((1, "same-number"), (2, "next-number")):
+
+    @case(f"txn001-next-server-{_name}", [("TXN001", "unknown", "latent")], [*DLG, *ALG],
+          outcomes=TWO)  # fmt: skip
+    def _(cseq: int = _cseq) -> House:
+        """Nobody answers at the first server, and the next one takes the call: it works."""
+        return _goes_on(cseq)
+
+
+@case("txn001-near-miss-next-server-silent", [("TXN001", "network", "observed")], [*DLG, *ALG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """Nobody answers at any."""
+    return _goes_on(2, answers=False)
+
+
+@case("txn001-near-miss-next-server-and-stopped-here", [("TXN001", "router", "observed")],
+      [*DLG, *ALG], outcomes=TWO)  # fmt: skip
+def _() -> House:
+    """This router stopped the first one: the server was not silent."""
+    return _goes_on(2, leaves=False)

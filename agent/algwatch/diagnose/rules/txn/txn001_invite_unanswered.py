@@ -16,7 +16,8 @@ What else looks the same
     judged, or over TCP not for sure: the capture may have lost the response. If the capture lost
     packets (CAP002), only an INVITE repeated to the end is judged, and no place is named. Ringing
     that came to another phone: TXN006. A phone with another LAN address since: nobody is at the old
-    one. A re-INVITE from another address or port than the call: no place is named.
+    one. A re-INVITE from another address or port than the call: no place is named. A
+    caller that goes on to the next server of its provider, and is answered there: a hint at most.
 
 Recommendation
     Router: find the reason (size, RTP port collision, helper). Far side: look for loss or a filter
@@ -75,6 +76,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     silent = [(s, *last) for s in call.seen
               if (s.silent or _is_cut_short(s)) and (last := _last(s)) is not None]  # fmt: skip
     if not silent or call.unsolicited:
+        if not silent and (gone := _served_elsewhere(call)) is not None:
+            yield _hint(call, known, *gone)
         return
     s, t, copy = silent[0]
     which = _which(s, t)
@@ -97,10 +100,30 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
         f"{_until(s, t)}: {reading.what}.",
         [evidence(copy, f"sent {t.requests} times", "any response") for _, t, copy in silent],
         call.call_id, cause=reading.cause, call_id=call.call_id, line=known.line_name(call),
-        next_step=reading.step,
+        next_step=reading.step, predicts=not copy.row[TO_TAG],  # another one may be answered
         # No other rule tells of a provider that responds from where no phone has sent anything.
         symptom=reading.cause != cause.NAT_TIMEOUT
         and not (heard and reading.cause == cause.PROVIDER),
+    )  # fmt: skip
+
+
+def _served_elsewhere(call: Call) -> tuple[Transaction, Sighting] | None:
+    """The INVITE given up before another one that was answered; None if the router stopped one."""
+    for s in call.seen if "INVITE" not in call.unpaired else ():
+        if s.given_up is not None and (s.spoken or s.rejected):
+            return s.given_up
+    return None
+
+
+def _hint(call: Call, known: Known, t: Transaction, copy: Sighting) -> Finding:
+    return RULE.finding(
+        "unknown", "latent",
+        f"The INVITE to {somebody(call.to)} was sent {times(t.requests)} to {copy.ends.dst} and "
+        "got no response in 32 s; another one was answered then (RFC 3263 section 4.3).",
+        [evidence(copy, f"sent {t.requests} times", "any response")],
+        call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=known.line_name(call),
+        next_step=f"Look at the server {copy.ends.dst}: it was silent while another one answered.",
+        symptom=False,
     )  # fmt: skip
 
 
