@@ -171,9 +171,11 @@ def refused(s: DialogSet, d: Dialog, asked: Sighting | None, row: Row, i: int,
     other end knows it."""
     if asked is not None and not d.bye_at:
         reply = batch.sighting(s.side, row, i)
+        other = d.refused[1].row[AT] if d.refused is not None else 0
+        crossed = d.pending is not None or max(d.answered_at, other) > asked.row[AT]
         if row[STATUS] not in _GOES_ON:
             d.refused = None if met_another(reply) else (asked, reply)
-        d.denied = denied(d.denied, asked, reply, crossed=d.pending is not None)
+        d.denied = denied(d.denied, asked, reply, crossed)
     if d.timer is not None:
         d.timer.refuse(row[STATUS], row[AT])
     if row[STATUS] == NO_DIALOG and not d.bye_at:

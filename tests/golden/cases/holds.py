@@ -168,6 +168,17 @@ def _() -> House:
     return call.house
 
 
+@case("dlg014-491-once-and-not-tried-again", [("DLG014", "network", "latent")], NO, outcomes=HELD,
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A single 491 with nothing on the way that it could stand for, and the phone does not try
+    again (RFC 3261 section 14.1)."""
+    call = _talks()
+    _holds(call, 20, 2, 491)
+    call.bye(45)
+    return call.house
+
+
 # ---- taken off hold in vain ----
 
 

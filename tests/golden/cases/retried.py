@@ -234,6 +234,26 @@ def _() -> House:
     return _crossed(False)
 
 
+@case("dlg014-near-miss-crossed-an-accepted-one", must_not=["DLG014", *NO])
+def _() -> House:
+    """Two refreshes cross, and the phone accepts the one of the far end before the 491 comes to its
+    own: the session is refreshed, and nobody need try again."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "crossed@phone")
+    call.set_up(1, rings=0.1)
+    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    mine = house.out(20, call._request("INVITE", 2, target, tag, call.contact, call.body, "re"))
+    theirs = house.into(20.005, call.from_far("INVITE", 9))
+    house.out(20.02, answer(200, theirs, contact=call.contact, body=call.body))
+    house.into(20.03, answer(491, mine, received=house.wan_ip, rport=5060))
+    house.out(20.04, call._request("ACK", 2, target, tag, branch="re"))
+    house.into(20.06, call.from_far("ACK", 9))
+    seen = house.out(30, call._request("BYE", 3, target, tag))
+    house.into(30.03, answer(200, seen, received=house.wan_ip, rport=5060))
+    return house
+
+
 @case("nat004-near-miss-registrar-in-the-lan", must_not=["NAT004", *NO])
 def _() -> House:
     """A PBX in the LAN accepts a phone beyond this router, whose Contact it lists in its 2xx: the

@@ -4,8 +4,8 @@
 What it sees
     A re-INVITE or UPDATE inside a call is refused, and its sender's BYE follows within half a
     second. No person hangs up so soon after an invisible message. Or it asks for hold and the 2xx
-    says sendrecv: the other end is not on hold. Or it is refused with 491 again and again, although
-    the other end has no request of its own on the way, or a hold is refused, or it is refused for
+    says sendrecv: the other end is not on hold. Or it is refused with 491, although the other end
+    has no request of its own on the way, or a hold is refused, or it is refused for
     another reason than its media, and none is accepted until the call ends. Or it takes the call
     off hold, and the 2xx has the address 0.0.0.0 or says inactive, although the other end has no
     hold of its own: nothing later brings the audio back.
@@ -167,8 +167,9 @@ def _never_granted(call: Call, known: Known) -> Iterator[Finding]:
         of = _unheld if one.hold else _unresumed
         yield of(call, known, one.asked, one.reply, False)
         return
-    late = status in (*ANEW, *GONE) and not one.hold and ended - one.reply.row[AT] < T4
-    if None in every or late or (status == GLARE and one.count < OFTEN):
+    waits = status == GLARE or not one.hold  # after 491 for up to 4 s (RFC 3261 section 14.1)
+    late = status in (*ANEW, *GONE) and waits and ended - one.reply.row[AT] < T4
+    if None in every or late:
         return  # it may have been sent anew after that
     often = f", {times(one.count)}" if one.count > 1 else ""
     wanted = "asked for hold, and " if one.hold else ""
