@@ -72,9 +72,10 @@ class Captured:
     one of them; cut, cut_example: messages not captured whole. paired: messages with both copies.
     partial, undecided: calls with their beginning or end outside the capture, with examples. lost:
     packets a side that were not captured; breaks: times in them that TCP went on behind bytes not
-    captured; lost_at: ns, the end of the latest loss or of an interface's absence; began, ended:
-    ns, both sides were captured between these. forgets: calls were evicted. quality: whether the
-    two captures are both sides of one router, if asked. networks: bits of the flows of a one-sided
+    captured; gone_at: ns, the end of the latest loss or of an interface's absence; lost_at: the
+    same, or the latest message that was cut, which excuses no other connection; began, ended: ns,
+    both sides were captured between these. forgets: calls were evicted. quality: whether the two
+    captures are both sides of one router, if asked. networks: bits of the flows of a one-sided
     capture: INSIDE, OUTSIDE and ACROSS, with no, two and one public address. alone: the latest
     INVITEs seen on one side alone or sent or received by the router itself. own: flows of programs
     on the router itself. contested, contested_example: packets that contradict each other (see
@@ -88,10 +89,10 @@ class Captured:
 
     __slots__ = ("_flows", "alone", "began", "breaks", "contested", "contested_example", "cut",
                  "cut_example", "decrypted", "duplicate", "duplicates", "ended", "finished",
-                 "first", "forgets", "host", "ipsec", "lost", "lost_at", "missed", "networks",
-                 "now", "own", "paired", "partial", "partial_example", "ports", "quality",
-                 "reached", "sip", "started", "tls", "two_sided", "undecided", "undecided_example",
-                 "unread")  # fmt: skip
+                 "first", "forgets", "gone_at", "host", "ipsec", "lost", "lost_at", "missed",
+                 "networks", "now", "own", "paired", "partial", "partial_example", "ports",
+                 "quality", "reached", "sip", "started", "tls", "two_sided", "undecided",
+                 "undecided_example", "unread")  # fmt: skip
 
     def __init__(self, two_sided: bool, missed: Missed) -> None:
         self.two_sided = two_sided
@@ -108,7 +109,7 @@ class Captured:
         self.contested_example: Sighting | None = None
         self.cut_example: Sighting | None = None
         self.lost, self.breaks = [0, 0, 0], [0, 0, 0]
-        self.lost_at = self.networks = 0
+        self.lost_at = self.gone_at = self.networks = 0
         self.began, self.ended = 0, NEVER
         self._flows: set[int] = set()
         self.partial = self.undecided = 0
@@ -246,7 +247,7 @@ class Captured:
             return True
         if self.host is not None and self.host.offload == HARDWARE:
             return True  # packets of an established flow bypass the kernel
-        lost_at = max(self.lost_at, self.missed.call(call))
+        lost_at = max(self.gone_at, self.missed.call(call))
         if not lost_at:
             return False
         # An unseen beginning may have been lost.
@@ -254,7 +255,7 @@ class Captured:
 
     def lost_by(self, copy: Sighting) -> int:
         """ns; until then an answer to this message may have passed unseen; 0: none has."""
-        return max(self.lost_at, self.missed.torn(copy))
+        return max(self.gone_at, self.missed.torn(copy))
 
     def _is_proven(self, call: Call) -> bool:
         """The router has stopped a message of the call in spite of gaps."""

@@ -101,7 +101,7 @@ class Comparison:
         self._subscriptions = Subscriptions(two_sided, more)
         self._connects = Connects(two_sided, self.sides, self.lines, self.mappings)
         self._other_rows = OtherRows(
-            self._connects, self.mappings, self.lines, self.captured, self.lost
+            self._connects, self.mappings, self.lines, self.captured, self._unseen
         )
         self.made_anew = self._subscriptions.made_anew
         self.subscribed = self._subscriptions.of
@@ -216,7 +216,7 @@ class Comparison:
                 self.captured.missed.lose(side, began)
             if quality.one_way[side]:
                 self.captured.missed.lose(side, NEVER)
-                self.captured.lost_at = NEVER
+                self.captured.lost_at = self.captured.gone_at = NEVER
             self.sides[side].dialogs.since = began
             self._until[side] = self.sides[side].dialogs.until = ended
             self._subscriptions.until[side] = ended
@@ -241,10 +241,15 @@ class Comparison:
 
     def lost(self, side: int, packets: int, until: int) -> None:
         """See Pipeline.lost; side: LAN, WAN or UNKNOWN."""
-        self._strays.asked_since = max(self._strays.asked_since, until)
+        self._unseen(until)
         self.captured.lost[side] += packets
-        self.captured.lost_at = max(self.captured.lost_at, until)
+        self.captured.gone_at = max(self.captured.gone_at, until)
         self.captured.missed.lose(side, until)
+
+    def _unseen(self, until: int) -> None:
+        """Any message may have passed unseen until then (ns)."""
+        self._strays.asked_since = max(self._strays.asked_since, until)
+        self.captured.lost_at = max(self.captured.lost_at, until)
 
     def finish(self) -> tuple[News, News]:
         """The capture is over: first the due, then the pending, as unknown."""

@@ -2,7 +2,8 @@
 """Missed: moments up to which packets may have passed without being captured.
 
 A TCP stream that goes on behind missing bytes, or repeats them with other content, hides messages
-of its own connection alone, and so do IP fragments that contradict each other. Anybody can send
+of its own connection alone, and so do IP fragments that contradict each other, and messages that
+the snap length has cut. Anybody can send
 them, to nobody and at any time: they must not excuse what is missing elsewhere.
 """
 

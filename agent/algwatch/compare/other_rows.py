@@ -28,27 +28,27 @@ KEEPALIVES = (KIND_KEEPALIVE, KIND_STUN)  # RFC 5626 section 3.5
 
 
 class OtherRows:
-    """lost: called with side, packets and ns if a packet was not captured whole."""
+    """unseen: called with the time (ns) of a message that was not captured whole."""
 
     def __init__(self, connects: Connects, mappings: Mappings, lines: Lines, captured: Captured,
-                 lost: Callable[[int, int, int], None]) -> None:  # fmt: skip
+                 unseen: Callable[[int], None]) -> None:  # fmt: skip
         self._connects = connects
         self._mappings = mappings
         self._lines = lines
         self._captured = captured
-        self._lost = lost
+        self._unseen = unseen
 
     def feed(self, which: int, rows: list[Seen], batch: Batch) -> None:
         """The rows without SIP of one batch of that side."""
         for row, i in rows:
-            if row[KIND] == KIND_CUT and row[LENGTH]:  # not captured whole
-                self._lost(which, 0, row[AT])
-            elif row[KIND] in (KIND_CUT, KIND_OVERLAP):  # framing may miss messages behind it
+            if row[KIND] in (KIND_CUT, KIND_OVERLAP):  # its connection may miss messages
                 self._captured.missed.tear(which, bytes(batch.ends[48 * i : 48 * i + 48]), row[AT])
-                if row[KIND] == KIND_CUT:
-                    self._captured.lost[which] += 1
-                elif row[LENGTH]:
+                if row[KIND] == KIND_OVERLAP and row[LENGTH]:
                     self._overlaps(batch.sighting(which, row, i))
+                elif row[KIND] == KIND_CUT and row[LENGTH]:
+                    self._unseen(row[AT])
+                elif row[KIND] == KIND_CUT:  # nothing of it was captured
+                    self._captured.lost[which] += 1
             elif row[KIND] == KIND_CONNECT:
                 self._connects.feed(which, row, i, batch)
             elif row[KIND] in KEEPALIVES:

@@ -7,6 +7,7 @@ import struct
 
 from craft import (
     LADDER_2XX,
+    LADDER_INVITE,
     START,
     House,
     Incoming,
@@ -220,6 +221,38 @@ def _() -> House:
     incoming_call(house, 1, "cut@provider")
     house.wan = _cut(house.wan, 300)
     return house
+
+
+def _beside(phone: str, wan_port: int) -> House:
+    """This router stops a call of one phone. Messages of another call are cut: of that phone, at
+    that WAN port."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "stopped@phone")
+    for after in (0, *LADDER_INVITE):
+        call.invite(10 + after, wan=False)
+    other = House(phone=phone, wan_port=wan_port)
+    outgoing_call(other, 12, "cut@phone")
+    register(other, 90, n=2)
+    house.lan += other.lan
+    house.wan += _cut(other.wan, 440)
+    return house
+
+
+@case("cap011-call-of-another-phone",
+      [("TXN001", "router", "observed"), ("CAP011", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """What is cut excuses the calls over its own connection alone."""
+    return _beside("192.168.1.77", 40077)
+
+
+@case("cap011-near-miss-call-of-the-same-phone",
+      [("TXN001", "unknown", "observed"), ("CAP011", "unknown", "none")], [*DLG, *ALG],
+      outcomes=["completed", "unanswered"])  # fmt: skip
+def _() -> House:
+    """The INVITE may be among the messages that are cut."""
+    return _beside("192.168.1.10", 5060)
 
 
 @case("cap011-near-miss-whole", must_not=["CAP011", *DLG, *ALG])
