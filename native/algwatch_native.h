@@ -271,7 +271,7 @@ typedef struct {
     uint64_t at;           /* ns: the first message that said so */
     uint64_t ended;        /* ns: a BYE of the call on this tap; later RTP is not counted. 0: none */
     uint32_t sender;       /* keyed hash of the tag of who announced it, 0 = absent */
-    uint32_t more;         /* packets of streams for which there was no room */
+    uint32_t more;         /* packets of streams that had no room, or gave it up */
     uint16_t port;         /* 0: declined (RFC 3264 section 6) */
     uint16_t ways;         /* aw_media_bits of the direction, 0: sendrecv */
     uint16_t bits;         /* aw_announced_bits */

@@ -10,6 +10,7 @@
 
 enum {
     LONGEST_BODY = 8192,
+    IDLE = 1000000000, /* ns without a packet, after which a stream may lose its place */
     WALK = 64 /* entries of a list that are looked at: a hostile sender makes lists long */
 };
 
@@ -95,6 +96,14 @@ static void unlink_port(aw_rtp *rtp, aw_announced *a) {
     a->linked = 0;
 }
 
+static void link_port(aw_rtp *rtp, aw_announced *a) {
+    const uint16_t own = (uint16_t)(a - rtp->announced + 1);
+    a->next = rtp->by_port[a->port];
+    if (a->next) rtp->announced[a->next - 1].before = own;
+    rtp->by_port[a->port] = own;
+    a->linked = 1;
+}
+
 static void unlink_call(aw_rtp *rtp, const aw_announced *a) {
     if (a->earlier) rtp->announced[a->earlier - 1].later = a->later;
     if (a->later)
@@ -158,10 +167,7 @@ static void keep(aw_rtp *rtp, const aw_announced *made) {
     if (!a->port || !a->version || memcmp(a->address, zero, 16) == 0) return; /* nothing comes */
     aw_announced *old = find(rtp, a->tap, a->address, a->version, a->port);
     if (old) unlink_port(rtp, old);
-    a->next = rtp->by_port[a->port];
-    if (a->next) rtp->announced[a->next - 1].before = (uint16_t)(slot + 1);
-    rtp->by_port[a->port] = (uint16_t)(slot + 1);
-    a->linked = 1;
+    link_port(rtp, a);
 }
 
 static int is_audio(const uint8_t *p, const aw_media *m) {
@@ -286,29 +292,90 @@ static void learn(aw_rtp *rtp, const aw_announced *from, const uint8_t address[1
     keep(rtp, &a);
 }
 
+/* Is this an end of the call: did it send a message, or was it announced? */
+static int is_party(const aw_rtp *rtp, const aw_announced *a, const uint8_t other[16],
+                    uint16_t port) {
+    uint16_t at = rtp->by_call[a->call & (AW_OF_A_CALL - 1)];
+    for (int i = 0; at && i < WALK; i++) {
+        const aw_announced *one = &rtp->announced[at - 1];
+        if (one->call == a->call && one->tap == a->tap && !(one->bits & AW_ANNOUNCED_LEARNED) &&
+            (memcmp(one->source, other, 16) == 0 ||
+             (one->port == port && memcmp(one->address, other, 16) == 0)))
+            return 1;
+        at = one->earlier;
+    }
+    return 0;
+}
+
+/* The end of the stream that goes is watched no more, but that of the stream that comes: what is
+ * learned must not add up. */
+static void relearn(aw_rtp *rtp, const aw_announced *from, const aw_stream *old,
+                    const uint8_t address[16], uint16_t port, uint64_t at) {
+    aw_announced *a = find(rtp, from->tap, old->address, from->version, old->port);
+    if (!a || a == from || a->call != from->call || !(a->bits & AW_ANNOUNCED_LEARNED) || !port ||
+        find(rtp, from->tap, address, from->version, port))
+        return;
+    unlink_port(rtp, a);
+    memset(a->streams, 0, sizeof a->streams);
+    a->at = at;
+    a->more = 0;
+    a->port = port;
+    memcpy(a->address, address, 16);
+    link_port(rtp, a);
+}
+
+/* The place of a stream that is the fifth of an announcement, NULL of none. Anybody can send to an
+ * announced port, so a stranger takes only the place of a stream that has stopped. */
+static aw_stream *place(aw_rtp *rtp, aw_announced *a, const uint8_t other[16], uint16_t port,
+                        uint8_t inwards, uint64_t at) {
+    aw_stream *least = a->streams;
+    int known = !inwards;
+    for (int i = 0; i < AW_STREAMS; i++) {
+        aw_stream *s = &a->streams[i];
+        known |= s->port == port && memcmp(s->address, other, 16) == 0; /* it answers */
+        if (s->inwards > least->inwards ||
+            (s->inwards == least->inwards && s->packets < least->packets))
+            least = s;
+    }
+    if (at < least->last + IDLE &&
+        !(least->inwards && (known || is_party(rtp, a, other, port))))
+        return NULL;
+    if (inwards) relearn(rtp, a, least, other, port, at);
+    a->more += least->packets < UINT32_MAX - a->more ? least->packets : UINT32_MAX - a->more;
+    memset(least, 0, sizeof *least);
+    return least;
+}
+
 static void count(aw_rtp *rtp, aw_announced *a, const uint8_t other[16], uint16_t port,
                   uint8_t inwards, uint64_t at, uint32_t length) {
     if (a->ended && at > a->ended) return;
-    for (int i = 0; i < AW_STREAMS; i++) {
-        aw_stream *s = &a->streams[i];
-        const int fresh = !s->packets;
-        if (fresh) {
-            s->first = at;
-            s->port = port;
-            s->inwards = inwards;
-            memcpy(s->address, other, 16);
-        } else if (s->inwards != inwards || s->port != port || memcmp(s->address, other, 16) != 0) {
-            continue;
-        }
-        if (s->packets != UINT32_MAX) s->packets++;
-        s->bytes += length;
-        if (at > s->last) s->last = at;
-        if (!rtp->first[a->tap]) rtp->first[a->tap] = at;
-        /* It may push out this very announcement. */
-        if (fresh && inwards && !(a->bits & AW_ANNOUNCED_LEARNED)) learn(rtp, a, other, port, at);
+    aw_stream *s = NULL;
+    for (int i = 0; i < AW_STREAMS && !s; i++) {
+        aw_stream *one = &a->streams[i];
+        if (!one->packets || (one->inwards == inwards && one->port == port &&
+                              memcmp(one->address, other, 16) == 0))
+            s = one;
+    }
+    const int late = !s;
+    if (late) s = place(rtp, a, other, port, inwards, at);
+    if (!s) {
+        if (a->more != UINT32_MAX) a->more++;
         return;
     }
-    if (a->more != UINT32_MAX) a->more++;
+    const int fresh = !s->packets;
+    if (fresh) {
+        s->first = at;
+        s->port = port;
+        s->inwards = inwards;
+        memcpy(s->address, other, 16);
+    }
+    if (s->packets != UINT32_MAX) s->packets++;
+    s->bytes += length;
+    if (at > s->last) s->last = at;
+    if (!rtp->first[a->tap]) rtp->first[a->tap] = at;
+    /* It may push out this very announcement. */
+    if (fresh && inwards && !late && !(a->bits & AW_ANNOUNCED_LEARNED))
+        learn(rtp, a, other, port, at);
 }
 
 void aw_rtp_packet(aw_rtp *rtp, uint8_t tap, uint64_t at, const aw_frame *f) {

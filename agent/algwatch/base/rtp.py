@@ -32,9 +32,9 @@ class Announced:
     tap: index. at: ns, of the first message with it. sender: keyed hash of the announcer's tag.
     source: address the message came from. host: "" for a host name; port: 0, declined. ways:
     aw_media_bits of the direction, 0 = sendrecv. held: no RTP shall come to it (RFC 3264 section
-    8.4). ice: its candidates may differ. request: it is in a request. more: packets of further
-    streams. learned: nobody announced it, but RTP came from there to an endpoint announced by
-    `sender`.
+    8.4). ice: its candidates may differ. request: it is in a request. more: packets of streams
+    without a place. learned: nobody announced it, but RTP came from there to an endpoint that
+    `sender` announced.
     """
 
     __slots__ = ("at", "host", "ice", "index", "learned", "more", "port", "request", "sender",

@@ -25,6 +25,7 @@ GRACE = SECOND  # RTP of the earlier session may still arrive after an answer
 ALIVE = 50  # packets: a second of the usual 20 ms
 
 Shift = Callable[[int], int]
+Streams = dict[tuple[Endpoint, Endpoint], Stream]  # by source and destination
 
 
 class Table(Protocol):
@@ -41,7 +42,7 @@ class Way:
 
     __slots__ = ("first", "last", "octets", "packets", "pairs", "sure")
 
-    def __init__(self, streams: dict[tuple[Endpoint, Endpoint], Stream] | None = None) -> None:
+    def __init__(self, streams: Streams | None = None) -> None:
         some = streams or {}
         self.packets = sum(s.packets for s in some.values())
         self.octets = sum(s.octets for s in some.values())
@@ -79,9 +80,13 @@ class Media:
     """call. since: ns, answered and all announcements made; until: ns, its end, or the end of what
     is known. shown: sides with counted RTP of any call by then; of a file with both sides, of this
     call. tracked: counted by the router's connection tracking, so packets that came but did not go
-    through are missing."""
+    through are missing. stranger: who sent most RTP that is in no way, on the WAN side to the
+    phone's host, though nobody announced it and the phone sends nothing there: any host of the
+    Internet can, and a NAT stops it rightly. None: nobody. unsure: behind the router more streams
+    came than are counted."""
 
-    __slots__ = ("_ends", "_ways", "call", "shown", "since", "tracked", "until")
+    __slots__ = ("_ends", "_ways", "call", "shown", "since", "stranger", "tracked", "unsure",
+                 "until")  # fmt: skip
 
     def __init__(self, call: Call, ends: dict[tuple[int, bool], End],
                  ways: dict[tuple[int, bool], Way], since: int, until: int,
@@ -92,7 +97,8 @@ class Media:
         self.since = since
         self.until = until
         self.shown = shown
-        self.tracked = False
+        self.stranger: Endpoint | None = None
+        self.tracked = self.unsure = False
 
     def end(self, side: int, caller: bool) -> End | None:
         return self._ends.get((side, caller))
@@ -213,12 +219,19 @@ class Counted:
                     said.setdefault((side, by_caller), []).append(part)
                 by_end.setdefault((side, by_caller), []).append(part)
         ends = {key: End(_one_line(some)[-1]) for key, some in said.items()}
-        ways = {(side, caller): _way(by_end, side, caller)
-                for side in (LAN, WAN, UNKNOWN) for caller in (True, False)}  # fmt: skip
+        streams = {(side, caller): _way(by_end, side, caller)
+                   for side in (LAN, WAN, UNKNOWN) for caller in (True, False)}  # fmt: skip
+        stranger = _put_strangers_out(call, ends, streams)
+        ways = {key: Way(some) for key, some in streams.items()}
+        if stranger is not None and not (ways[WAN, True].packets or ways[WAN, False].packets):
+            shown -= {WAN}  # perhaps nobody else is captured there
         if call.two_sided and UNKNOWN in shown:  # a file with both sides: take this call's own
             shown |= {side for (side, _), way in ways.items() if way.packets}
         changed = max((end.now.at for end in ends.values()), default=0)
-        return Media(call, ends, ways, max(answered, changed), until, shown)
+        media = Media(call, ends, ways, max(answered, changed), until, shown)
+        media.stranger = stranger
+        media.unsure = any(one.more for one in by_end.get((LAN, media.phone_is_caller), ()))
+        return media
 
     def _announced(self, call: Call, now: int) -> Iterator[Announced]:
         for key in call.keys:
@@ -271,7 +284,32 @@ def _one_line(some: list[Announced]) -> list[Announced]:
     return [one for one in some if one.index == taken]
 
 
-def _way(by_end: dict[tuple[int, bool], list[Announced]], side: int, caller: bool) -> Way:
+def _put_strangers_out(call: Call, ends: dict[tuple[int, bool], End],
+                       streams: dict[tuple[int, bool], Streams]) -> Endpoint | None:  # fmt: skip
+    """Leave out RTP that anybody may have sent into a call with both sides: on its way out from
+    another host than the phone's, on its way in to another one, or from where neither the far end
+    announced, nor the phone sends to, nor RTP comes on the other side. Returns the stranger of
+    Media."""
+    pair, phone = call.flow_pair, call.inbound is False
+    if not call.two_sided or pair is None:
+        return None
+    came = {side: {source for source, _ in streams[side, phone]} for side in (LAN, WAN)}
+    strange: Streams = {}
+    for side, host in ((LAN, pair.phone), (WAN, pair.wan_host)):
+        near, far = ends.get((side, phone)), ends.get((side, not phone))
+        hosts = {host, near.now.host if near is not None else host}
+        out = {ends: s for ends, s in streams[side, not phone].items() if ends[0][0] in hosts}
+        known = came[WAN if side == LAN else LAN] | {to for _, to in out}
+        if far is not None:
+            known.add(far.endpoint)
+        came_in = {ends: s for ends, s in streams[side, phone].items() if ends[1][0] in hosts}
+        strange = {ends: s for ends, s in came_in.items() if ends[0] not in known}  # the WAN's stay
+        streams[side, not phone] = out
+        streams[side, phone] = {ends: s for ends, s in came_in.items() if ends not in strange}
+    return max(strange, key=lambda ends: strange[ends].packets)[0] if strange else None
+
+
+def _way(by_end: dict[tuple[int, bool], list[Announced]], side: int, caller: bool) -> Streams:
     """RTP to one end, as counted at its own announcement and at the other end's. The same packet is
     in both counts, so the larger number holds."""
     to_it = _streams(by_end.get((side, caller), ()), True)
@@ -282,12 +320,11 @@ def _way(by_end: dict[tuple[int, bool], list[Announced]], side: int, caller: boo
             to_it[pair] = stream
         else:
             to_it[pair] = _merged(known, stream, max)
-    return Way(to_it)
+    return to_it
 
 
-def _streams(some: Sequence[Announced],
-             inwards: bool) -> dict[tuple[Endpoint, Endpoint], Stream]:  # fmt: skip
-    found: dict[tuple[Endpoint, Endpoint], Stream] = {}
+def _streams(some: Sequence[Announced], inwards: bool) -> Streams:
+    found: Streams = {}
     for one in some:
         own = one.host, one.port
         for s in one.streams:

@@ -166,6 +166,15 @@ def _dead_on_two(media: Media, known: Known) -> list[Dead]:
             # This direction would have been counted on the side with the other one alive.
             if not media.is_alive(media.outbound(WAN) if inwards else media.inbound(LAN)):
                 continue
+            if inwards and media.stranger is not None:
+                if not media.unsure:
+                    who = address.joined(*media.stranger)
+                    what = (
+                        f"RTP for the phone came from {who} alone, and not on the LAN side: "
+                        "nobody announced that port, and the phone sends nothing there"
+                    )
+                    found.append(Dead(to_caller, "unknown", what, looks))
+                continue
             what = "no RTP to the phone ever came" if inwards else "the phone sent no RTP"
             if first.packets or second.packets:
                 what += " after the call was answered"
