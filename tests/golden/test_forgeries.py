@@ -230,6 +230,25 @@ def test_a_gap_that_somebody_made_takes_nothing_away_from_what_speaks_for_the_al
     )
 
 
+@pytest.mark.parametrize("live", [False, True], ids=["files", "live"])
+def test_a_call_to_another_address_beyond_the_router_blames_no_router(live: bool) -> None:
+    """In the name of the provider, beside the call of a phone."""
+    attacked = Attacked(CASES["reg006-routed"].make())
+    provider = attacked.house.provider
+    at, data = next((at, data) for at, data in attacked.wan
+                    if ends_of(data)[0] == provider and b"INVITE sip:" in data)  # fmt: skip
+    made = payload_of((at, data)).replace(b"z9hG4bK", b"z9hG4bKforged").replace(b"tag=", b"tag=f")
+    made = made.replace(b"Call-ID: ", b"Call-ID: forged")
+    source, sport, _, dport = ends_of(data)
+    attacked.forged[WAN].extend(
+        (at + round((7 + wait) * NS), frame(made, source, sport, NEIGHBOURS[WAN], dport, 60))
+        for wait in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5)
+    )
+    _, reports = attacked.judged(live, passing=True)
+    blamed = {r.where for r in reports if isinstance(r, Finding) and "forged" in r.call_id}
+    assert blamed == {"unknown"}
+
+
 @pytest.mark.parametrize("one", chosen(every(), A_DAY), ids=str)
 def test_a_forged_message_that_does_not_cross_gains_nothing(one: Forgery) -> None:
     assert not gained(one)

@@ -175,9 +175,9 @@ def _unmapped(call: Call, known: Known) -> Reading | None:
     invite = crossing.wan
     if known.line_of(invite.packed_ends[16:32], invite.packed_ends[:16]) is not None:
         return None  # to the address of a phone here, which no NAT changes
-    if not known.is_wan_address(invite.packed_ends[16:32]):
-        return None
     went = invite.ends
+    if not known.is_wan_address(invite.packed_ends[16:32]):
+        return Reading("unknown", cause.UNKNOWN, f"nobody here was seen to use {went.dst}")
     what = f"no phone was seen to open {went.receiver} towards {went.src}"
     return Reading("unknown", cause.UNKNOWN, f"{what}, so this router need not let it in")
 
