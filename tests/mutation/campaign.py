@@ -45,7 +45,7 @@ MODULES = [
 UNIT = [
     "pairing", "pairing_alone", "rewrite", "differences", "recommend", "recommender", "attacks",
     "accounted", "call", "decoys", "loss", "mapping", "predicted", "registrations", "resume",
-    "retransmissions", "review", "neighbours",
+    "retransmissions", "review", "neighbours", "doubt_room",
 ]  # fmt: skip
 GOLDEN = ["golden", "recall", "state"]
 TESTS = [*(f"tests/unit/test_{name}.py" for name in UNIT),
