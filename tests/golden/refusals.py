@@ -153,7 +153,7 @@ class Made:
             call.set_up(AT - 10)
         made = self._inside(call)
         if name == "INFO" or name == "in MESSAGE":
-            made = _with_body(made, BODIES[self.method])
+            made = with_body(made, BODIES[self.method])
         self.fail(made)
         if name == "CANCEL":
             call.respond(AT + 45, 480)
@@ -179,7 +179,7 @@ class Made:
             contact=contact if method in ("SUBSCRIBE", "REGISTER", "INVITE", "NOTIFY", "REFER")
             else "", more=MORE.get(method, []),
         )  # fmt: skip
-        return _with_body(made, BODIES[method]) if method in BODIES else made
+        return with_body(made, BODIES[method]) if method in BODIES else made
 
     def _end(self, of_phone: bool) -> str:
         """sent-by"""
@@ -242,7 +242,7 @@ class Made:
             send(AT + row.late + 0.02, sized(ack.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"))
 
 
-def _with_body(made: bytes, kind: str) -> bytes:
+def with_body(made: bytes, kind: str) -> bytes:
     return made.replace(
         b"Content-Length: 0\r\n\r\n", b"Content-Type: %b\r\nContent-Length: 8\r\n\r\nSignal=5"
         % kind.encode()

@@ -144,7 +144,8 @@ def _unanswered(call: Call, seen: list[DialogSet]) -> str:
             if s.partial:
                 return "cancelled"
         elif s.rejected:
-            if not _asks_again(caller, s):
+            # A call that began unseen may go on after a refused re-INVITE (RFC 3261 section 14.1).
+            if not (s.partial or _asks_again(caller, s)):
                 said = "rejected"
         elif s.timed_out and said != "rejected":
             said = "unanswered"

@@ -34,8 +34,8 @@ class Registered(Joined[Registration]):
     latest accepted one; oddity: of it, as last reported; lapsed: the phone came after the end of
     the granted time before; lapses: so often in a row, and late by a tenth of it; stopped: ns, the
     phone missed this time to register again, and others did not; 0: not so. lan_ended: ns, the end
-    of the LAN capture. anew: the phone gave its unanswered REGISTER up, and was accepted with
-    another Call-ID soon after."""
+    of the LAN capture. anew: after a REGISTER in vain the phone was accepted with another
+    Call-ID soon."""
 
     __slots__ = (
         "anew",
@@ -102,8 +102,10 @@ class Registered(Joined[Registration]):
             said = "unknown" if asked.row[AT] <= captured.lost_by(asked) else said
         made = self.exchange
         if said == "unanswered" and made is not None:
-            open_ = made.half_captured or made.settled or self.may_be_answered or self.anew
+            open_ = made.half_captured or made.settled or self.may_be_answered
             said = "unknown" if open_ else said
+        if self.anew and said != "accepted":
+            said = "unknown"
         return RegistrationSummary(
             self.call_id, self.aor, said, status, self.started_at / 1e9, end / 1e9, line,
             self.unsolicited,
@@ -202,7 +204,7 @@ class Registrations(Followed[Registered]):
         sure = one.doubted and outcome == "unanswered" and not doubted
         if outcome not in (one.said, "unknown") or oddity != one.oddity or sure:
             one.said, one.oddity, one.doubted = outcome, oddity, doubted
-            one.anew = outcome == "unanswered" and self._came_anew(one)
+            one.anew = outcome != "accepted" and self._came_anew(one)
             one.exchange = self._failed(one)
             found.append(one)
 
@@ -242,7 +244,7 @@ class Registrations(Followed[Registered]):
             agreed = other.binding
             if other is one or other.aor != one.aor or agreed is None:
                 continue
-            if self.two_sided and not other.paired:
+            if one.paired and not other.paired:
                 continue
             same_phone = agreed.near.asked.packed_ends[:16] == asked.packed_ends[:16]
             soon = sent < other.near.accepted_at <= sent + TIMER_F

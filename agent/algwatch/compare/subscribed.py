@@ -154,7 +154,9 @@ class Subscriptions(Followed[Subscribed]):
         does after its restart. Reads all of them: for rare use."""
         old = one.near
         for other in self.table.values():
-            new = other.near
+            new = other.sides[old.side]  # the NAT gives the phone another address
+            if new is None:
+                continue
             same = new.to == old.to and new.asked[0] == old.asked[0]
             lives = new.accepted_at and not other.is_over and not other.refused
             if same and lives and new.started_at > old.started_at:

@@ -24,6 +24,7 @@ OFF = ("Ask the provider what {} stands for there, or turn off at the phone what
 LACKS = (405, 415, 469, 488, 489, 501)
 NOT_FOUND = (404, 410)
 KEEP_ALIVE = b"keep-alive"
+NOT_READ = ("application/im-iscomposing", "message/imdn")
 
 
 def is_in_vain(exchange: Exchange, known: Known) -> bool:
@@ -38,7 +39,11 @@ def is_in_vain(exchange: Exchange, known: Known) -> bool:
 
 
 def _message(status: int, request: Sighting, known: Known) -> bool:
-    return status not in NO_FAULT
+    """Without a body it is a keep-alive, and nobody reads one that tells of typing (RFC 3994) or of
+    a text that arrived (RFC 5438)."""
+    message = Message(request.payload)
+    silent = message.content_type.lower().startswith(NOT_READ)
+    return status not in NO_FAULT and bool(message.body) and not silent
 
 
 def _info(status: int, request: Sighting, known: Known) -> bool:
@@ -111,8 +116,10 @@ def in_vain(rule: Rule, exchange: Exchange) -> Finding:
         proof.append(evidence(response, _how(status), "200"))
     in_dialog = bool(request.row[TO_TAG]) or method == "CANCEL"
     key = exchange.call_id if in_dialog and method != "MESSAGE" else target
-    # A key may have been sent by RTP as well, and not every phone here takes texts.
-    sure = method == "MESSAGE" and _is_sent_here(exchange, request)
+    # A key may have been sent by RTP as well, not every phone here takes texts, and a text may be
+    # sent anew after a while.
+    later = response is not None and bool(Message(response.payload).header("Retry-After"))
+    sure = method == "MESSAGE" and _is_sent_here(exchange, request) and not later
     so = ", and it was not sent anew" if status in ANEW and method != "CANCEL" else ""
     return rule.finding(
         answerer(exchange), "observed" if sure else "latent",
@@ -160,8 +167,8 @@ def answerer(exchange: Exchange) -> str:
 
 
 def _is_sent_here(exchange: Exchange, request: Sighting) -> bool:
-    """A phone here sent it. With one side only, addresses in the LAN decide."""
-    if exchange.outbound is not None:
-        return exchange.outbound
+    """A phone here sent it. If it was seen on one side only, addresses in the LAN decide."""
+    if exchange.left is not None:
+        return bool(exchange.outbound)
     ends = request.ends
     return address.is_unroutable(ends.src) and not address.is_unroutable(ends.dst)

@@ -42,11 +42,18 @@ class Anew:
         self._size += size
 
     def come(self, t: Transaction) -> None:
-        """A new request."""
+        """A new request. Some phones send theirs anew with another Call-ID."""
         if self._refused:
-            before = self._out(t)
+            before = self._out(t) or self._alike(t)
             if before is not None and t.at - before.final_at < T4:
                 _sent_anew(before)
+
+    def _alike(self, t: Transaction) -> Transaction | None:
+        """Take out the one of the same sender with the Request-URI and the body of t."""
+        for one, _ in self._refused.values():
+            if one.method == t.method and one.flow == t.flow and _asks(one) == _asks(t):
+                return self._out(one)
+        return None
 
     def take(self, t: Transaction) -> bool:
         """T4 has passed since its refusal. True if nothing came after it."""
@@ -60,6 +67,12 @@ class Anew:
         before, size = self._refused.pop(t.call ^ t.method, (None, 0))
         self._size -= size
         return before
+
+
+def _asks(t: Transaction) -> tuple[bytes, bytes]:
+    """Start line and body of its request."""
+    payload = t.request.payload if t.request is not None else b""
+    return payload.partition(b"\r\n")[0], payload.partition(b"\r\n\r\n")[2]
 
 
 def _sent_anew(t: Transaction) -> None:

@@ -14,5 +14,6 @@ GONE = (404, 408, 410, NO_DIALOG)
 # To a NOTIFY: its notifier drops the subscription. A loop is for requests without a To tag
 # (section 8.2.2.2), so such a refusal is of a phone that did not know it, too.
 UNKNOWN_TO_SUBSCRIBER = (NO_DIALOG, 482)
-# Somebody is busy or declines the call, or the number does not exist.
-NO_FAULT = (404, 410, 480, 484, 485, 486, 487, 600, 603, 604, 607)
+# Somebody is busy or declines the call (433: all callers without a name, RFC 5079), or the number
+# does not exist.
+NO_FAULT = (404, 410, 433, 480, 484, 485, 486, 487, 600, 603, 604, 607)

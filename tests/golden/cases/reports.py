@@ -19,6 +19,7 @@ from craft import (
     request,
     sdp,
 )
+from refusals import with_body
 
 from cases.case import ALG, DLG, case
 from cases.taken_out import without
@@ -171,6 +172,7 @@ def _text(status: int) -> House:
         call_id="text@phone", cseq=1, caller="<sip:100@example.net>;tag=t1",
         callee="<sip:200@example.net>",
     )  # fmt: skip
+    made = with_body(made, "text/plain")
     house.into(1.05, answer(status, house.out(1, made)))
     return later(house)
 
@@ -198,6 +200,7 @@ def _() -> House:
         "MESSAGE", f"sip:100@{house.public}", via="203.0.113.5:5060", branch="z9hG4bKtext",
         call_id="text@provider", cseq=1,
     )  # fmt: skip
+    made = with_body(made, "text/plain")
     house.out(1.02, answer(405, house.into(1, made), to_tag="t1"))
     return later(house)
 

@@ -99,6 +99,8 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     if call.disowned is not None:
         yield from _disowned(call, call.disowned, known)
         return
+    if any(s.current is not None and 200 <= s.current.bye_status < 300 for s in call.seen):
+        return  # an earlier BYE was accepted, and the other side does not show it
     for s in call.seen:
         d = s.current
         if d is None or d.bye_status not in GONE or not d.confirmed:

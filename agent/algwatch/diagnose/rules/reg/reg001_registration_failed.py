@@ -18,8 +18,8 @@ What else looks the same
     registration at the end of a capture, still undecided. A REGISTER over UDP without a repeat: its
     response was not captured, or the phone is gone. A nonce too old (stale=true), or a time too
     brief (423): the next round ends them. Credentials changed by the router: REG004. A phone
-    removed its own binding, or registers anew with another Call-ID: an unanswered REGISTER does no
-    harm if another one of the phone is accepted soon after.
+    removed its own binding, or registers anew with another Call-ID: a REGISTER in vain does no harm
+    if another one of the phone is accepted soon after.
 
 Recommendation
     Refused: see the status (403: account or password). Challenged again in spite of credentials:
@@ -106,6 +106,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
     elif outcome == "refused" and taken_out.of_exchange(exchange) is not None:
         return  # ALG018
     elif outcome == "challenged":
+        if registered.anew:
+            return  # with credentials and another Call-ID
         bare = not digest.has_credentials(Message(exchange.request.payload))
         if bare and known.was_told(RULE.id, f"{registered.call_id}/unanswered"):
             return  # a phone that accepts no challenge sends no credentials
@@ -123,6 +125,8 @@ def check(registered: Registered, known: Known) -> Iterator[Finding]:
             reading, what = named, f"{what}, {named.what}"
         else:
             step = f"Ask the provider why it refuses with {t.status}."
+        if registered.anew:
+            what += "; another REGISTER of the phone was accepted soon after"
         if t.status == TOO_BRIEF:
             step = "Set a longer registration time at the phone, as the 423 asks for (Min-Expires)."
     proof = [evidence(exchange.request, f"sent {times(t.requests)}", "200")]
