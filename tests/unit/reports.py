@@ -14,7 +14,7 @@ def call(outcome: str = "completed", status: int = 0, call_id: str = "c1@phone",
          line: str = "", sender: str = "") -> CallSummary:  # fmt: skip
     """A summary without the call that it sums up."""
     made = CallSummary.__new__(CallSummary)
-    made.unfollowed = made.unacknowledged = False
+    made.unfollowed = made.unacknowledged = made.rang = made.stranger = False
     made.call_id, made.from_, made.to = call_id, "sip:anna@example.net", to
     made.outcome, made.status, made.ack = outcome, status, ack
     made.inbound = None

@@ -156,6 +156,14 @@ def joined(host: str, port: int) -> str:
 
 
 def in_one_network(one: bytes, two: bytes, version: int) -> bool:
-    """True if two packed addresses (16 bytes each) begin alike: IPv4 with 24 bits, IPv6 with 64."""
+    """True if two packed addresses (16 bytes each) begin alike: IPv4 with 24 bits, IPv6 with 64; or
+    if the second one is for many hosts: no router of a house forwards that."""
     length = 3 if version == 4 else 8
-    return one[:length] == two[:length]
+    return one[:length] == two[:length] or is_multicast(two, version)
+
+
+def is_multicast(packed: bytes, version: int) -> bool:
+    """RFC 5771, RFC 4291 section 2.7; and the broadcast address of IPv4."""
+    if version == 4:
+        return packed[0] >> 4 == 0xE or packed[:4] == b"\xff\xff\xff\xff"
+    return packed[0] == 0xFF

@@ -299,6 +299,8 @@ class Comparison:
             if s is not None:
                 self.sides[s.side].dialogs.forget(s)
         summary, line = closed(call, self.captured, self.lines)
+        if summary.outcome == "rejected" and call.inbound and self._unsolicited is not None:
+            summary.stranger = call.host not in self._unsolicited.known
         if line is None and call.unpaired:
             line = note_too_late(call, self.captured, self.lines, self.mappings)
         return summary, line

@@ -6,6 +6,7 @@ Only made for failed requests: a healthy request costs a link between its two tr
 
 from __future__ import annotations
 
+from algwatch.base import address
 from algwatch.base.deadlines import NEVER, Deadlines, Waiting
 from algwatch.base.native.layout import ACK, INVITE, METHOD_NAMES, OPTIONS
 from algwatch.base.packet import LAN, UNKNOWN, WAN
@@ -222,9 +223,11 @@ class Exchanges:
 
     def made(self, t: Transaction, side: int) -> Exchange | None:
         """The exchange of a failed transaction on this side; None for the copy of another
-        transaction: the same failure."""
+        transaction: the same failure; and None if nobody has to answer it."""
         if t.copy or t.request is None or t.unsolicited:
             return None
+        if address.is_multicast(t.ends[16:32], t.ends[47]):
+            return None  # a phone asks whoever is there for its settings
         made = Exchange(t, side, self._two_sided)
         if t.method == OPTIONS:
             made.asked = self._qualify[side].get(t.flow)

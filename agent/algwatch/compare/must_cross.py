@@ -194,7 +194,7 @@ def _is_from_behind(asked: Asked, near: set[str]) -> bool:
 def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
     """True if a request on the LAN is between a host there and one beyond the router."""
     src, dst = asked.src, asked.dst
-    if src in near or dst in near or _is_multicast(dst):
+    if src in near or dst in near or address.is_multicast(asked.dst_packed, 6 if ":" in dst else 4):
         return False
     inside = address.is_unroutable(src), address.is_unroutable(dst)
     if all(inside):
@@ -205,11 +205,6 @@ def _is_forwarded(asked: Asked, near: set[str], beyond: dict[str, int]) -> bool:
 def _is_private(host: str) -> bool:
     value = address.ipv4(host)
     return value >= 0 and address.is_unroutable(host) and value >> 22 != SHARED
-
-
-def _is_multicast(host: str) -> bool:
-    value = address.ipv4(host)
-    return value >> 28 == 0xE or value == 0xFFFFFFFF or host.lower().startswith("ff")
 
 
 def _method(copy: Copy) -> int:

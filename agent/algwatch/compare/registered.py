@@ -74,7 +74,8 @@ class Registered(Joined[Registration]):
 
     @property
     def unsolicited(self) -> bool:
-        return not self.paired and self.near.unsolicited
+        """From a stranger, and no phone or PBX here has accepted it."""
+        return self.near.unsolicited and not (self.paired and self.near.accepted_at)
 
     def outcome(self, now: int) -> str:
         """accepted, refused, unanswered, challenged or unknown. A phone whose removal of its
@@ -149,6 +150,9 @@ class Registrations(Followed[Registered]):
         one = self.table.get(crossing.entered.row[CALL])
         if one is not None:
             self._attach(one, crossing)
+            lan, wan = one.sides[LAN], one.sides[WAN]
+            if lan is not None and wan is not None and not crossing.outbound:
+                lan.unsolicited = wan.unsolicited or lan.unsolicited
 
     @property
     def due(self) -> int:

@@ -21,14 +21,16 @@ class CallSummary(Report):
     other (compare/outcome.py). failure: the Reason of its BYE if nobody hung up (sip/reason.py).
     unsolicited: its INVITE came from a host called by nobody here, and nothing of it crossed.
     sender: the address of this host, "" for other calls.
+    rang: 180 or 183 came. stranger: its INVITE came from such a host, and crossed.
     lossy: packets were lost in the capture meanwhile, so an unseen message is missing only if
     somebody waited for it to the end. inbound: the callee is in the
     LAN; None if unknown.
     """
 
     __slots__ = ("ack", "call_id", "end", "failure", "final_retransmissions", "from_", "inbound",
-                 "invite_retransmissions", "line", "outcome", "sender", "start", "status",
-                 "to", "unacknowledged", "unfollowed", "unsolicited")  # fmt: skip
+                 "invite_retransmissions", "line", "outcome", "rang", "sender", "start",
+                 "status", "stranger", "to", "unacknowledged", "unfollowed",
+                 "unsolicited")  # fmt: skip
     kind = "call"
 
     def __init__(self, call: Call, now: int, line: str = "", lossy: bool = False) -> None:
@@ -50,6 +52,9 @@ class CallSummary(Report):
             self._doubt(call)
         seen = call.seen
         self.failure = ""
+        self.rang = self.stranger = False
+        if self.outcome == "rejected":
+            self.rang = any(s.invite is not None and s.invite.rang_at for s in seen)
         for s in seen:
             for d in s.dialogs:
                 self.failure = self.failure or d.bye_reason

@@ -6,7 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from craft import START, House, Incoming, Outgoing, Packet, answer, outgoing_call, register, request
+from craft import (
+    LADDER_REQUEST,
+    START,
+    House,
+    Incoming,
+    Outgoing,
+    Packet,
+    answer,
+    frame,
+    outgoing_call,
+    register,
+    request,
+)
 
 from cases.case import ALG, DLG, case
 from cases.reports import later
@@ -204,3 +216,99 @@ def _() -> House:
         seen = house.out(18 + cseq, made, wan=cseq == 3)
         house.into(18.03 + cseq, answer(status, seen), wan=cseq == 3)
     return later(house)
+
+
+@case("txn003-near-miss-settings-by-multicast", must_not=NO)
+def _() -> House:
+    """A new phone asks by multicast for a server with its settings, as many makers do, and this
+    house has none. No router forwards that."""
+    house = House()
+    register(house, 0)
+    group = "224.0.1.75"
+    made = request(
+        "SUBSCRIBE", f"sip:MAC%3a0004136@{group}", via="192.168.1.10:5060", branch="z9hG4bKplug",
+        call_id="plug@phone", cseq=1, caller=f"<sip:MAC%3a0004136@{group}>;tag=p1",
+        callee=f"<sip:MAC%3a0004136@{group}>", contact="<sip:192.168.1.10:5060>",
+        more=['Event: ua-profile;profile-type="device"', "Expires: 0"],
+    )  # fmt: skip
+    for n, after in enumerate((0, *LADDER_REQUEST)):
+        data = frame(made, house.phone, 5060, group, 5060, ident=0x5000 + n)
+        house.lan.append((round((START + 5 + after) * 1_000_000) * 1000, data))
+    return later(house)
+
+
+def _timed_out(rings: bool) -> House:
+    """A call of the phone that its provider ends with 408 after half a minute."""
+    house = House()
+    register(house, 0)
+    call = Outgoing(house, "nobody@phone")
+    call.invite(5)
+    call.respond(5.05, 100)
+    if rings:
+        call.respond(5.5, 180)
+    call.respond(35, 408)
+    call.nak(35.02)
+    return later(house)
+
+
+@case("call-near-miss-rings-until-408", must_not=NO, outcomes=["rejected", "completed"])
+def _() -> House:
+    """It rings, and nobody answers it: some servers say 408 then."""
+    return _timed_out(True)
+
+
+@case("call-times-out-without-ringing", must_not=NO, outcomes=["rejected", "completed"],
+      state="hurts")  # fmt: skip
+def _() -> House:
+    """No phone rings: the callee was not found."""
+    return _timed_out(False)
+
+
+SCANNER = "192.0.2.66"
+
+
+@case("call-scanner-at-the-phone", must_not=NO, outcomes=["completed", "rejected"],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """A port of the router is open for everybody, and the phone refuses a call of a scanner with
+    403. A provider that never asks a phone to register would look the same."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "x", src=SCANNER)
+    call.invite(5)
+    house.out(5.1, answer(403, call.delivered, to_tag="p"), dst=SCANNER)
+    ack = call._in_dialog("ACK", 1, f"{SCANNER}:5060", ()).replace(b"bKack-", b"bKi-")
+    house.into(5.13, ack.replace(b";tag=p-x", b";tag=p"), src=SCANNER)
+    return later(house)
+
+
+def _guessed(known: bool) -> House:
+    """REGISTER requests from outside, with a password. known: it is the right one."""
+    house = House()
+    register(house, 0)
+    for n, status in enumerate((401, 200 if known else 401, 0 if known else 403)):
+        if status:
+            made = request(
+                "REGISTER", "sip:198.51.100.2", via=f"{SCANNER}:5060", branch=f"z9hG4bKguess{n}",
+                call_id="guess@far", cseq=n + 1, caller="<sip:120@198.51.100.2>;tag=s",
+                callee="<sip:120@198.51.100.2>", contact=f"<sip:120@{SCANNER}:5060>",
+                more=["Expires: 300", *([CREDENTIALS] if n else [])],
+            )  # fmt: skip
+            house.out(5.02 + n, answer(
+                status, house.into(5 + n, made, src=SCANNER), to_tag="p",
+                contact=f"<sip:120@{SCANNER}:5060>;expires=300" if status == 200 else "",
+                more=CHALLENGE if status == 401 else (),
+            ), dst=SCANNER)  # fmt: skip
+    return later(house)
+
+
+@case("reg001-near-miss-scanner-guesses-a-password", must_not=[*NO, "REG001"])
+def _() -> House:
+    """A port is open for everybody, and a scanner tries to register at the PBX behind it."""
+    return _guessed(False)
+
+
+@case("reg001-near-miss-phone-outside", must_not=[*NO, "REG001"])
+def _() -> House:
+    """A phone outside registers at the PBX here, with success."""
+    return _guessed(True)

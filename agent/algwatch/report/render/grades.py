@@ -33,7 +33,9 @@ def graded(call: CallSummary) -> str:
     if call.outcome == "rejected":
         if status.kind(call.status) == "redirected":
             return OPEN if call.unfollowed else REDIRECTED
-        return DEAD if status.is_fault(call.status) else DECLINED
+        if not status.is_fault(call.status, call.rang):
+            return DECLINED
+        return OPEN if call.stranger else DEAD
     if call.failure:
         return OPEN
     if call.outcome == "ongoing":

@@ -41,10 +41,10 @@ def labelled(status: int) -> str:
     return f"{status} {REASONS.get(status, '')}".rstrip()
 
 
-def is_fault(status: int) -> bool:
+def is_fault(status: int, rang: bool = False) -> bool:
     """True if a request with this final status failed for no visible reason: neither redirected,
-    nor declined, nor for a missing number."""
-    return status >= 400 and status not in NO_FAULT
+    nor declined, nor for a missing number. rang: a phone rang, and after a 408 nobody was there."""
+    return status >= 400 and status not in NO_FAULT and not (rang and status == 408)
 
 
 def refused(status: int) -> str:

@@ -46,7 +46,9 @@ def call_story(summary: CallSummary | None, found: list[Brief], ladder: CallLadd
     if hurts:
         return f"{text}{_blame(outcome, [f for f in found if f.hurts])}.", "bold red"
     dead = outcome in ("dropped", "unanswered") or (
-        outcome == "rejected" and summary is not None and status.is_fault(summary.status)
+        outcome == "rejected"
+        and summary is not None
+        and status.is_fault(summary.status, summary.rang)
     )
     text += _changes(ladder, two_sided, harm, by_router, dead or outcome == "unknown")
     if dead:

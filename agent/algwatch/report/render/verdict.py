@@ -63,6 +63,8 @@ FOLLOW = ("Look whether the phone follows redirections (3xx), or ask the provide
           "phone elsewhere.")  # fmt: skip
 ASKED_HERE = ("The phone asked the caller for credentials: if the call came from the provider, let "
               "the phone or PBX accept calls from that address without.")  # fmt: skip
+STRANGER = ("No phone here had sent anything to the caller, so it may be a scanner. If it is the "
+            "provider, let the phone or PBX accept calls from that address.")  # fmt: skip
 REFUSED = "Ask whoever refused it what the status code stands for there"
 LOOK = {
     "phone": "Look at the settings and the log of the phone",
@@ -343,6 +345,8 @@ def _after_call(call: CallSummary) -> str:
         return AGAIN
     if call.unfollowed:
         return FOLLOW if status.kind(call.status) == "redirected" else BOTH
+    if call.stranger and status.kind(call.status) != "challenged":
+        return STRANGER
     if status.kind(call.status) == "challenged":
         if call.inbound:
             return ASKED_HERE
