@@ -19,7 +19,7 @@ What else looks the same
     response was not captured, or the phone is gone. A nonce too old (stale=true), or a time too
     brief (423): the next round ends them. Credentials changed by the router: REG004. A phone
     removed its own binding, or registers anew with another Call-ID: a REGISTER in vain does no harm
-    if another one of the phone is accepted soon after.
+    if another one of the phone is accepted soon after. A stranger outside guesses passwords.
 
 Recommendation
     Refused: see the status (403: account or password). Challenged again in spite of credentials:

@@ -23,18 +23,18 @@ What else looks the same
     request at the end of a capture: it is judged after 32 s only. Any answer to OPTIONS, to a
     NOTIFY as keep-alive, or to an INFO without a body shows that the peer is there. OPTIONS
     answered before: TXN004. A person declined, or the number is nobody's (MESSAGE, REFER). A
-    MESSAGE that nobody reads: without a body, or about typing. A challenge (401, 407), a
-    redirection, or a 412, 423, 491 or 503, if the request is sent anew in 5 s, by some phones with
-    another Call-ID. 481 to a NOTIFY without a subscription. A refused refresh of a subscription, or
-    another refused REFER: DLG012. An UPDATE after the answer: DLG014. A CANCEL refused with 481:
-    TXN007. A BYE refused with 404, 408, 410 or 481: DLG008. A CSeq number that is not above its
-    sender's INVITE: the refusal, or the silence, is right. A header field taken out by the router:
-    ALG018. A BYE past the proxies of its call: the phone left its Route out, or they did not record
-    themselves; so with a Route or Request-URI that nobody can reach from here, or to the number
-    that was dialled. A repeated BYE refused with 500 may have ended the call: possible harm. A
-    request after the NAT had dropped the mapping of its phone, or on another path: no router has to
-    let it in, and the finding says so. A phone got another LAN address in the call, so its requests
-    come from there, or those for it go to the old one.
+    MESSAGE that nobody reads: without a body, or about typing. A request by multicast, or of a
+    scanner. A challenge (401, 407), a redirection, or a 412, 423, 491 or 503, if the request is
+    sent anew in 5 s, by some phones with another Call-ID. 481 to a NOTIFY without a subscription. A
+    refused refresh of a subscription, or another refused REFER: DLG012. An UPDATE after the answer:
+    DLG014. A CANCEL refused with 481: TXN007. A BYE refused with 404, 408, 410 or 481: DLG008. A
+    CSeq number that is not above its sender's INVITE: the refusal, or the silence, is right. A
+    header field taken out by the router: ALG018. A BYE past the proxies of its call: the phone left
+    its Route out, or they did not record themselves; so with a Route or Request-URI that nobody can
+    reach from here, or to the number that was dialled. A repeated BYE refused with 500 may have
+    ended the call: possible harm. A request after the NAT had dropped the mapping of its phone, or
+    on another path: no router has to let it in, and the finding says so. A phone got another LAN
+    address in the call, so its requests come from there, or those for it go to the old one.
 
 Recommendation
     Unanswered: find the place of the stop. If the mapping had expired: a shorter refresh or
