@@ -11,7 +11,7 @@
 enum {
     LONGEST_BODY = 8192,
     IDLE = 1000000000, /* ns without a packet, after which a stream may lose its place */
-    WALK = 64 /* entries of a list that are looked at: a hostile sender makes lists long */
+    WALK = 64          /* entries of a list that are looked at: a hostile sender makes lists long */
 };
 
 /* What stands on the shelf, in front of the body. A BYE has none. */
@@ -337,8 +337,7 @@ static aw_stream *place(aw_rtp *rtp, aw_announced *a, const uint8_t other[16], u
             (s->inwards == least->inwards && s->packets < least->packets))
             least = s;
     }
-    if (at < least->last + IDLE &&
-        !(least->inwards && (known || is_party(rtp, a, other, port))))
+    if (at < least->last + IDLE && !(least->inwards && (known || is_party(rtp, a, other, port))))
         return NULL;
     if (inwards) relearn(rtp, a, least, other, port, at);
     a->more += least->packets < UINT32_MAX - a->more ? least->packets : UINT32_MAX - a->more;
@@ -352,8 +351,8 @@ static void count(aw_rtp *rtp, aw_announced *a, const uint8_t other[16], uint16_
     aw_stream *s = NULL;
     for (int i = 0; i < AW_STREAMS && !s; i++) {
         aw_stream *one = &a->streams[i];
-        if (!one->packets || (one->inwards == inwards && one->port == port &&
-                              memcmp(one->address, other, 16) == 0))
+        if (!one->packets ||
+            (one->inwards == inwards && one->port == port && memcmp(one->address, other, 16) == 0))
             s = one;
     }
     const int late = !s;
