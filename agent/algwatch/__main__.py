@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 
 from algwatch import __version__
+from algwatch.base import tracebacks
 from algwatch.cli import VERBS, Usage, complain, drop_output
 
 TYPE_CHECKING = False
@@ -109,6 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one verb; argv without the program's name. Returns the exit status: 0; from analyze and
     probe also 1 (something hurts, SIP is rewritten) and 3 (cannot tell); 2 for bad usage,
     unreadable input and unwritable output; 130 after SIGINT."""
+    tracebacks.install()
     words = sys.argv[1:] if argv is None else argv
     nowhere = sys.stdout is None  # closed by the caller
     _fill_standard_files()

@@ -32,7 +32,8 @@ from algwatch.__main__ import main
 if __name__ == "__main__":
     sys.exit(main())
 """
-COMPILE = (Path(__file__).parent / "slim.py").read_text()  # run by the Python of the release
+# Run by the Python of the release.
+COMPILE = f"import sys; sys.path.append({str(ROOT)!r}); from firmware.pack import slim; slim.main()"
 
 # A new page is seen without a restart of the router; rpcd reads rights and methods when it starts.
 LUCI_POSTINST = """\
@@ -71,7 +72,7 @@ def bytecode(python: Python, sources: list[Path], above: Path, place: str, out: 
     for target in made:
         target.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [*python.command, "-X", "no_debug_ranges", "-I", "-S", "-c", COMPILE],
+        [*python.command, "-X", "no_debug_ranges", "-I", "-S", "-B", "-c", COMPILE],
         input="".join(lines), text=True, capture_output=True, env={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
     if done.returncode:

@@ -10,8 +10,8 @@ import codecs
 import os
 import select
 import signal
+import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -150,7 +150,7 @@ class Watching:
             word, why = self._watch(judge, parent)
             os.write(write, f"{word}\n{why}".encode("utf-8", "replace")[:MOST])
         except BaseException:
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(0)
 

@@ -15,6 +15,7 @@ from collections import deque
 
 import msgpack
 
+from algwatch.base import tracebacks
 from algwatch.control.channel import (
     ANSWER,
     COMMAND,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from algwatch.control.kept import Kept
     from algwatch.report.publisher import Publisher
+
+tracebacks.hook_threads(threading)
 
 # Only root can tell an order from noise, so each command is passed on; report/incoming.py limits
 # their number. These wait for root at most:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from time import gmtime, monotonic, strftime, time
 
 from algwatch import __file__ as PACKAGE
+from algwatch.base import tracebacks
 from algwatch.report import paho
 from algwatch.report.backoff import STABLE, Backoff
 from algwatch.report.broker import Broker, BrokerError
@@ -39,6 +40,8 @@ from algwatch.report.wake import Wake
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from algwatch.report.hears import Hears
+
+tracebacks.hook_threads(threading)
 
 BACKOFF = 1.0, 120.0  # seconds before the second and before the last of many tries
 HOPS = 3  # redirections in a row
