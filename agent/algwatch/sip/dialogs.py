@@ -240,9 +240,11 @@ class Dialogs:
             s.cancelled_at = 0
             s.cancel = None
             return
-        branch = s.is_branch(t) and not s.timed_out
-        if s.timed_out and s.request is not None:
-            s.given_up = s.invite, s.request  # its sender turns to the next server (RFC 3263)
+        was = s.invite
+        gone = s.timed_out or (not was.answered_at and t.at - was.at >= TIMER_B)
+        branch = s.is_branch(t) and not gone
+        if gone and s.request is not None:
+            s.given_up = was, s.request  # its sender turns to the next server (RFC 3263)
         s.waiting = s.waiting + 1 if branch else 1
         if not branch:
             s.branches = _NO_BRANCHES
@@ -332,6 +334,8 @@ class Dialogs:
         """Timer B of an INVITE: of the call itself if no branch is left to be answered. If its
         sender accepted a response with another Via, it has its response and waits on."""
         if t.taken(row[AT]) or (t.provisional_at and (s.timed_out or s.branches)):
+            return
+        if s.given_up is not None and s.given_up[0] is t:
             return
         d = s.current
         if d is not None and d.waits_for(t):

@@ -232,7 +232,8 @@ def _beside(phone: str, wan_port: int) -> House:
     for after in (0, *LADDER_INVITE):
         call.invite(10 + after, wan=False)
     other = House(phone=phone, wan_port=wan_port)
-    outgoing_call(other, 12, "cut@phone")
+    register(other, 14.5)
+    outgoing_call(other, 15, "cut@phone")
     register(other, 90, n=2)
     house.lan += other.lan
     house.wan += _cut(other.wan, 440)

@@ -247,15 +247,15 @@ def _goes_on(cseq: int, answers: bool = True, leaves: bool = True) -> House:
         "INVITE", cseq, "sip:300@example.net", "", call.contact, call.body, branch="next"
     )
     for after in (0,) if answers else (0, *LADDER_INVITE):
-        call.invite(43 + after, dst=NEXT)
+        call.invite(42.1 + after, dst=NEXT)
     if answers:
-        call.respond(43.2, 180, src=NEXT)
-        call.ok(45, src=NEXT)
-        for at, method, number in ((45.02, "ACK", cseq), (60, "BYE", cseq + 1)):
+        call.respond(42.3, 180, src=NEXT)
+        call.ok(44, src=NEXT)
+        for at, method, number in ((44.02, "ACK", cseq), (60, "BYE", cseq + 1)):
             uri = call.far_contact.strip("<>")
             seen = house.out(at, call._request(method, number, uri, f";tag={call._tag}"), dst=NEXT)
         house.into(60.03, answer(200, seen), src=NEXT)
-    return later(house, 90)
+    return later(house, 100)
 
 
 for _cseq, _name in ((1, "same-number"), (2, "next-number")):

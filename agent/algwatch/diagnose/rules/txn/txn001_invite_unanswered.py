@@ -76,8 +76,10 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
     silent = [(s, *last) for s in call.seen
               if (s.silent or _is_cut_short(s)) and (last := _last(s)) is not None]  # fmt: skip
     if not silent or call.unsolicited:
-        if not silent and (gone := _served_elsewhere(call)) is not None:
-            yield _hint(call, known, *gone)
+        gone = _served_elsewhere(call) if not silent else None
+        hint = _hint(call, known, *gone) if gone is not None else None
+        if hint is not None:
+            yield hint
         return
     s, t, copy = silent[0]
     which = _which(s, t)
@@ -108,22 +110,28 @@ def check(call: Call, known: Known) -> Iterator[Finding]:
 
 
 def _served_elsewhere(call: Call) -> tuple[Transaction, Sighting] | None:
-    """The INVITE given up before another one that was answered; None if the router stopped one."""
-    for s in call.seen if "INVITE" not in call.unpaired else ():
+    """The INVITE given up before another one that was answered."""
+    for s in call.seen:
         if s.given_up is not None and (s.spoken or s.rejected):
             return s.given_up
     return None
 
 
-def _hint(call: Call, known: Known, t: Transaction, copy: Sighting) -> Finding:
+def _hint(call: Call, known: Known, t: Transaction, copy: Sighting) -> Finding | None:
+    stopped = call.unpaired.get("INVITE")
+    if stopped is not None and (known.lossy(call) or not stopped.outbound):
+        return None  # the server may not have been silent
+    where, harm, why = "unknown", "latent", cause.UNKNOWN
+    so = f"; another one was answered, so look at {copy.ends.dst} (RFC 3263 section 4.3)"
+    if stopped is not None:
+        where, harm, why, so = "router", "observed", cause.ROUTER, ": it never left the router"
     return RULE.finding(
-        "unknown", "latent",
-        f"The INVITE to {somebody(call.to)} was sent {times(t.requests)} to {copy.ends.dst} and "
-        "got no response in 32 s; another one was answered then (RFC 3263 section 4.3).",
+        where, harm,
+        f"The INVITE to {somebody(call.to)} was sent {times(t.requests)} and got no response "
+        f"in 32 s{so}.",
         [evidence(copy, f"sent {t.requests} times", "any response")],
-        call.call_id, cause=cause.UNKNOWN, call_id=call.call_id, line=known.line_name(call),
-        next_step=f"Look at the server {copy.ends.dst}: it was silent while another one answered.",
-        symptom=False,
+        call.call_id, cause=why, call_id=call.call_id, line=known.line_name(call),
+        symptom=stopped is not None,
     )  # fmt: skip
 
 
