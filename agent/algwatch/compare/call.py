@@ -217,6 +217,7 @@ class Call(Joined[DialogSet]):
                 or d.odd_copy is not None
                 or d.disowned is not None
                 or d.cut_short
+                or d.earlier is not None
                 or d.owing
                 or d.denied is not None
                 or s.cancel is not None

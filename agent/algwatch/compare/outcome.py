@@ -7,6 +7,7 @@ from algwatch.base import address
 from algwatch.base.packet import LAN, WAN
 from algwatch.base.sighting import CSEQ
 from algwatch.compare.ack import (
+    SLACK,
     dropped,
     ended_unacknowledged,
     ignored,
@@ -89,7 +90,7 @@ def outcome(call: Call, now: int, said: str = "") -> str:
         waits = any(s.answered_at and now - s.answered_at < ACK_WAIT for s in call.seen)
         return "completed" if ended else "ongoing" if waits else "unknown"
     if ended:
-        if call.timed_out:
+        if call.timed_out or _earlier_unacknowledged(call):
             return "dropped"
         return "unknown" if _bye_is_open(call) else "completed"
     if given_up and (caller := call.near_caller) is not None and caller.current is None:
@@ -107,6 +108,18 @@ def _may_come_again(call: Call, now: int) -> bool:
     if s is None or d is None or not d.acked_at:
         return False
     return min(now, s.until) - max(d.acked_at, d.answer_last) < T2
+
+
+def _earlier_unacknowledged(call: Call) -> bool:
+    """The 2xx of an earlier re-INVITE was repeated to the end, beside a later one with its ACK, and
+    the call ended then."""
+    for s in call.seen:
+        t = s.current.earlier if s.current is not None else None
+        if t is not None and t.finals > REPEATS:
+            to_the_end = t.last_at - t.final_at >= ACK_WAIT - T2 - SECOND
+            if to_the_end and abs(s.bye_at - t.final_at - ACK_WAIT) <= SLACK:
+                return True
+    return False
 
 
 def _bye_is_open(call: Call) -> bool:

@@ -39,7 +39,8 @@ def signs(call: Call) -> int:
         if s.timed_out or s.late_invites or s.misbranched or s.rejected or s.cancelled_at:
             return EVERY
         if (
-            d.stray_ack
+            d.earlier
+            or d.stray_ack
             or d.odd_copy
             or d.disowned
             or s.unheard

@@ -37,6 +37,9 @@ def acked(s: DialogSet, row: Row, i: int, batch: Batch, step: Callable[[Step], N
             d.acked_at = d.acked_at or at
             d.acked_last = at
             return
+    was = d.earlier
+    if was is not None and (row[CSEQ], row[FROM_TAG]) == (was.cseq, was.from_tag):
+        d.earlier = None
     if d.invite is not None and row[CSEQ] != d.invite.cseq:
         # The ACK of an earlier INVITE may be late; one after a repeated 2xx is meant for this one.
         again = d.answers > 1 and not d.acked_at and row[FROM_TAG] == d.invite.from_tag

@@ -103,6 +103,8 @@ def _forked(s: DialogSet, t: Transaction, row: Row, i: int, batch: Batch) -> Non
 
 def _accepted(s: DialogSet, d: Dialog, t: Transaction, row: Row, i: int, batch: Batch,
               step: Callable[[Step], None]) -> None:  # fmt: skip
+    if d.answered_at and not d.acked_at and not d.bye_at:
+        d.earlier = d.invite
     d.invite = t
     d.acked_at = d.acked_last = 0
     d.ack = d.stray_ack = d.odd_copy = d.disowned = None

@@ -39,6 +39,7 @@ class Dialog:
     From tag; odd: the fault of the ACK,
     a word above; odd_copy: an ACK with the branch of its INVITE, beside a right one, as on the next
     hop. stray_ack: an ACK with another CSeq number than its INVITE.
+    earlier: an INVITE in it whose 2xx had no ACK when the latest one was answered.
     pending: a re-INVITE and its request without a final response; it changes nothing before a 2xx;
     crossed: one of the other end at the same time (section 14.2: 491); silent: Timer B of the
     pending one has passed. disowned: the 481 to one, or to an UPDATE: the refusing end does not
@@ -62,13 +63,12 @@ class Dialog:
     """
 
     __slots__ = ("ack", "acked_at", "acked_last", "answer", "answer_last", "answer_tag",
-                 "answered_at", "answers", "both_ended", "bye", "bye_at",
-                 "bye_by_caller", "bye_of", "bye_reason", "bye_response", "bye_status",
-                 "bye_unanswered", "bye_unrepeated", "callee_tag", "confirmed",
-                 "crossed", "cut_short", "denied", "disowned", "ended_at",
-                 "established_at", "holders", "invite", "moved", "odd", "odd_copy", "owing",
-                 "pending", "refused", "refused_first", "request", "silent", "stray_ack",
-                 "timed_out", "timer")  # fmt: skip
+                 "answered_at", "answers", "both_ended", "bye", "bye_at", "bye_by_caller",
+                 "bye_of", "bye_reason", "bye_response", "bye_status", "bye_unanswered",
+                 "bye_unrepeated", "callee_tag", "confirmed", "crossed", "cut_short", "denied",
+                 "disowned", "earlier", "ended_at", "established_at", "holders", "invite", "moved",
+                 "odd", "odd_copy", "owing", "pending", "refused", "refused_first", "request",
+                 "silent", "stray_ack", "timed_out", "timer")  # fmt: skip
 
     def __init__(self, callee_tag: int) -> None:
         self.callee_tag = callee_tag
@@ -80,6 +80,7 @@ class Dialog:
         self.odd_copy: Sighting | None = None
         self.bye: Sighting | None = None
         self.bye_of: Transaction | None = None
+        self.earlier: Transaction | None = None
         self.bye_response: Sighting | None = None
         self.disowned: Sighting | None = None
         self.refused: tuple[Sighting, Sighting] | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from craft import (
+    LADDER_2XX,
     LADDER_INVITE,
     LADDER_REQUEST,
     House,
@@ -279,3 +280,36 @@ def _() -> House:
 def _() -> House:
     """This router stopped the first one: the server was not silent."""
     return _goes_on(2, leaves=False)
+
+
+# ---- two re-INVITEs, one behind the other ----
+
+
+def _two_re_invites(late: bool) -> House:
+    """The 2xx of the first is repeated for want of an ACK, the second has its ACK. late: so has the
+    first, in the end."""
+    house = House()
+    call = Timed(house, "uac", call_id="two@phone")
+    uri, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    first = call.refresh(20, "INVITE")
+    for after in (0, *LADDER_2XX[: 6 if late else None]):
+        call.accept(20.03 + after, first)
+    call.accept(30.03, call.refresh(30, "INVITE"))
+    house.out(30.06, call._request("ACK", 3, uri, tag, branch="ack3"))
+    if late:
+        house.out(36, call._request("ACK", 2, uri, tag, branch="ack2"))
+    call.far_bye(52.03)
+    return later(house, 100)
+
+
+@case("call-earlier-re-invite-unacknowledged", must_not=[*DLG, *ALG],
+      outcomes=["completed", "dropped"], state="hurts")  # fmt: skip
+def _() -> House:
+    """The far end waits for the first ACK for 64*T1 and gives the call up, whatever else it got."""
+    return _two_re_invites(late=False)
+
+
+@case("call-near-miss-earlier-re-invite-acknowledged-late", must_not=[*DLG, *ALG], outcomes=TWO)
+def _() -> House:
+    """The first ACK comes at last, and the far end hangs up by chance when its time is over."""
+    return _two_re_invites(late=True)
