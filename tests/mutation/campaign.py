@@ -47,7 +47,7 @@ UNIT = [
     "accounted", "call", "decoys", "loss", "mapping", "predicted", "registrations", "resume",
     "retransmissions", "review", "neighbours", "doubt_room",
 ]  # fmt: skip
-GOLDEN = ["golden", "recall", "state"]
+GOLDEN = ["golden", "recall", "state", "forgeries"]
 TESTS = [*(f"tests/unit/test_{name}.py" for name in UNIT),
          *(f"tests/golden/test_{name}.py" for name in GOLDEN)]  # fmt: skip
 # They ask about the generator and the documents, and take long.
