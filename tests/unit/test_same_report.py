@@ -58,6 +58,8 @@ TWICE = (
     "cap010-",
     "cap013-",
     "dlg007-near-miss-answer-to-the-refresh",
+    "dlg008-near-miss-first-bye",
+    "dlg012-near-miss-lan-begins",
     "reg007-near-miss-answer-of-the-phone",
     "txn005-near-miss-gaps",
 )
