@@ -11,14 +11,14 @@ from algwatch.report.render.verdict import FINE
 from algwatch.sip.status_codes import NO_FAULT
 from refusals import FAR, HELD, INSIDE, OUTSIDE, STOPPED, Row, judged, rows
 
-OTHER_SESSION = (486, 487, 488, 491, 603, 606)
+OTHER_SESSION = (486, 487, 488, 603, 606)
 
 
 def is_ordinary(row: Row) -> bool:
     """A transaction that ends well, or is declined: by a person, for a number of nobody, or for
-    another session (RFC 3261 section 14.1: the one before goes on). Any answer to OPTIONS is a good
-    one, and 481 to a NOTIFY without a subscription is right (RFC 6665 section 4.1.3), as is what a
-    phone without a lamp for it answers."""
+    another session (RFC 3261 section 14.1: the one before goes on; after a 491 it is asked for once
+    more). Any answer to OPTIONS is a good one, and 481 to a NOTIFY without a subscription is right
+    (RFC 6665 section 4.1.3), as is what a phone without a lamp for it answers."""
     method, fate = row.method.removeprefix("in "), row.fate
     if isinstance(fate, str):
         return False
