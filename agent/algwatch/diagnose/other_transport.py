@@ -25,6 +25,11 @@ _NEXT = (
 )
 _REACH = "Look whether {} can be reached from the phone at all: its 2xx sends the ACK there."
 
+_REUSE = (
+    "Ask the provider to send its requests over the connection that the phone has opened (RFC "
+    "5626), and see whether the phone names the port of that connection in its Contact."
+)
+
 
 def reading(call: Call, how: lost.LostAck) -> Reading | None:
     """For an ACK that was not seen at all, where its 2xx sends it another way: it may have failed
@@ -33,6 +38,8 @@ def reading(call: Call, how: lost.LostAck) -> Reading | None:
         return _by_udp(call)
     if how.how == lost.NOT_SENT and (new := _new_way(call)) is not None:
         return new
+    if how.how == lost.NEVER_ON_WAN and (gone := _not_on_connection(call)) is not None:
+        return gone
     if how.how not in _READINGS:
         return None
     d = how.dialog
@@ -94,6 +101,19 @@ def _new_way(call: Call) -> Reading | None:
     else:
         return None
     return Reading("unknown", cause.UNKNOWN, what, step=_REACH.format(at))
+
+
+def _not_on_connection(call: Call) -> Reading | None:
+    """The 2xx of the phone left over TCP, and no ACK came. TCP loses none: its sender asked for a
+    connection of its own to the Contact, or sent none."""
+    d = call.dialog(WAN)
+    if d is None or d.answer is None or d.answer.ends.proto == UDP:
+        return None
+    contact = remote_target(parsed(d.answer.payload))
+    at = f", its Contact is {quoted(to_text(contact.uri))}" if contact is not None else ""
+    return Reading("unknown", cause.UNKNOWN, (
+        f"it left over TCP from {d.answer.ends.sender}{at}, and no ACK came over that connection"
+    ), step=_REUSE)  # fmt: skip
 
 
 def _next_hop(d: Dialog) -> Address | None:

@@ -116,7 +116,7 @@ def _() -> House:
     return house
 
 
-@case("size002-to-the-router", [("SIZE002", "router", "latent")], [*DLG, *ALG],
+@case("size002-to-the-router", [("SIZE002", "unknown", "latent")], [*DLG, *ALG],
       state="cannot-tell")  # fmt: skip
 def _() -> House:
     """The provider sends a long INVITE over TCP to the Contact of a phone that uses UDP: nothing

@@ -84,6 +84,36 @@ def _() -> House:
     return _never(f"<sip:300@203.0.113.5:5060{TCP}>")
 
 
+def _answered_here(acked: bool) -> House:
+    """A call over TCP to a phone that names another port than its connection has."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "here@way", contact=f"<sip:100@{house.wan_ip}:5061{TCP}>")
+    call.invite(1)
+    call.ringing(1.2)
+    for after in (0,) if acked else (0, *LADDER_2XX):
+        call.ok(3 + after)
+    if acked:
+        call.ack(3.05)
+    call.phone_bye(35.1)
+    made = _over_tcp(house)
+    house.lan, house.wan = made.lan, made.wan
+    return house
+
+
+@case("dlg001-ack-not-on-its-connection", [("DLG001", "unknown", "observed")], [*OTHERS, *ALG],
+      outcomes=DROP)  # fmt: skip
+def _() -> House:
+    """TCP loses no ACK: the provider wanted a connection of its own, or sent none."""
+    return _answered_here(acked=False)
+
+
+@case("dlg001-near-miss-ack-on-its-connection", must_not=[*DLG, *ALG])
+def _() -> House:
+    """The provider keeps to the connection, whatever the Contact names."""
+    return _answered_here(acked=True)
+
+
 # ---- DLG001, DLG002: Contacts in calls over IPv6 ----
 
 

@@ -7,7 +7,8 @@ What it sees
     opens no other connection; a host that was not seen to send SIP before does not register either.
     The captures tell the place: the SYN never left the router, nobody answered it beyond, it was
     refused there, or the answer stopped in the router. Or a provider that a phone here is
-    registered with asks for a connection to the WAN address, and no phone takes it.
+    registered with asks for a connection to the WAN address, and no phone takes it: the place is
+    unknown, as the provider may use the phone's own connection, and the phone name its port.
 
 Why it breaks calls
     A phone sends a request of more than 1,300 bytes over TCP, even if it uses UDP for all others.
@@ -87,7 +88,7 @@ def _place(one: Connect, known: Known) -> tuple[str, str, str, str]:
         if one.reached:
             return "phone", "a phone did not take it", cause.UNKNOWN, (
                 "Look whether this phone listens for SIP over TCP.")  # fmt: skip
-        return "router", "no mapping of the router leads to a phone", cause.ROUTER, (
+        return "unknown", "no mapping of the router leads to a phone", cause.UNKNOWN, (
             "Ask the provider to send calls on the way that the phone has opened (RFC 5626), or "
             f"forward TCP port {port} to the phone.")  # fmt: skip
     refused = one.refused

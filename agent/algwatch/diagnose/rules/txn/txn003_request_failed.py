@@ -130,7 +130,9 @@ def check(exchange: Exchange, known: Known) -> Iterator[Finding]:
             )
             harm = "latent"
     else:
-        what = f"was sent {times(t.requests)} and got no response in 32 s: {reading.what}"
+        # TCP repeats its segments, and nobody counts those.
+        sent = "" if request.row[BITS] & ROW_TCP else f"was sent {times(t.requests)} and "
+        what = f"{sent}got no response in 32 s: {reading.what}"
         where, why = reading.where, reading.cause
     if exchange.method == "PRACK" and not status and _was_answered(request, known):
         harm = "latent"
