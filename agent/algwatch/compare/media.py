@@ -77,16 +77,16 @@ class End:
 
 
 class Media:
-    """call. since: ns, answered and all announcements made; until: ns, its end, or the end of what
-    is known. shown: sides with counted RTP of any call by then; of a file with both sides, of this
-    call. tracked: counted by the router's connection tracking, so packets that came but did not go
-    through are missing. stranger: who sent most RTP that is in no way, on the WAN side to the
-    phone's host, though nobody announced it and the phone sends nothing there: any host of the
-    Internet can, and a NAT stops it rightly. None: nobody. unsure: behind the router more streams
-    came than are counted."""
+    """call. since: ns, answered and all announcements made; changed: one was made anew in the call,
+    as to resume it; until: ns, its end, or the end of what is known. shown: sides with counted RTP
+    of any call by then; of a file with both sides, of this call. tracked: counted by the router's
+    connection tracking, so packets that came but did not go through are missing. stranger: who sent
+    most RTP that is in no way, on the WAN side to the phone's host, though nobody announced it and
+    the phone sends nothing there: any host of the Internet can, and a NAT stops it rightly. None:
+    nobody. unsure: behind the router more streams came than are counted."""
 
-    __slots__ = ("_ends", "_ways", "call", "shown", "since", "stranger", "tracked", "unsure",
-                 "until")  # fmt: skip
+    __slots__ = ("_ends", "_ways", "call", "changed", "shown", "since", "stranger", "tracked",
+                 "unsure", "until")  # fmt: skip
 
     def __init__(self, call: Call, ends: dict[tuple[int, bool], End],
                  ways: dict[tuple[int, bool], Way], since: int, until: int,
@@ -98,7 +98,7 @@ class Media:
         self.until = until
         self.shown = shown
         self.stranger: Endpoint | None = None
-        self.tracked = self.unsure = False
+        self.changed = self.tracked = self.unsure = False
 
     def end(self, side: int, caller: bool) -> End | None:
         return self._ends.get((side, caller))
@@ -231,6 +231,7 @@ class Counted:
         media = Media(call, ends, ways, max(answered, changed), until, shown)
         media.stranger = stranger
         media.unsure = any(one.more for one in by_end.get((LAN, media.phone_is_caller), ()))
+        media.changed = changed > answered + GRACE
         return media
 
     def _announced(self, call: Call, now: int) -> Iterator[Announced]:

@@ -49,11 +49,20 @@ def _fault(media: Media, known: Known) -> Fault | None:
         return None
     if not media.call.two_sided:
         return _unreachable_on_one(media)
-    if media.sides != [LAN, WAN] or not {LAN, WAN} <= media.shown:
+    if media.sides != [LAN, WAN] or WAN not in media.shown:
+        return None
+    if not media.tracked and (relay := _relay_overwritten(media)) is not None:
+        return relay
+    if LAN not in media.shown:
         return None
     if media.tracked:  # packets to another port, or on from a relay, are not in the table
         return _unreachable(media, known)
-    return _unreachable(media, known) or _wrong_port(media) or _redirected(media)
+    return (
+        _unreachable(media, known)
+        or _wrong_port(media)
+        or _redirected(media)
+        or _sent_astray(media)
+    )
 
 
 # ---- an address that cannot be reached ----
@@ -191,6 +200,61 @@ def _redirected(media: Media) -> Fault | None:
             said(media, LAN, told, f"left the router with {_name(told)}", _name(wrote)),
             *counted(media, LAN, (not media.phone_is_caller,)),
             *counted(media, WAN, (not media.phone_is_caller,)),
+        ],
+    )  # fmt: skip
+
+
+def _sent_astray(media: Media) -> Fault | None:
+    """The phone sends nothing to the endpoint that it was told, and to none that RTP came from
+    (RFC 4961): all goes elsewhere."""
+    told, wrote = media.far(LAN), media.far(WAN)
+    # RTP of a phone that announced its public address (STUN) is counted on the WAN side alone.
+    side = LAN if media.outbound(LAN).packets else WAN
+    out = media.outbound(side)
+    if told is None or wrote is None or told.endpoint != wrote.endpoint:
+        return None
+    if not media.is_alive(out) or out.to(told.endpoint):
+        return None
+    went = out.pairs[0][1]
+    heard = {source for one in (LAN, WAN) for source, _ in media.inbound(one).pairs}
+    if any(to in heard for _, to in out.pairs) or address.is_unroutable(told.now.host):
+        return None
+    copy = _message(media, LAN, told)
+    of_session = copy is not None and Message(copy.payload).sdp.address == went[0]
+    why = ": the address of the session, but the audio has its own" if of_session else ""
+    return Fault(
+        ASTRAY, not media.phone_is_caller, "phone", cause.PHONE, "observed",
+        f"the phone was told {_name(told)} for audio and sends its RTP to {_text(went)} alone{why}",
+        [
+            said(media, LAN, told, f"tells the phone {_name(told)} for audio", _text(went)),
+            *counted(media, side, (not media.phone_is_caller,)),
+        ],
+    )  # fmt: skip
+
+
+def _relay_overwritten(media: Media) -> Fault | None:
+    """The phone announced an address that can be reached and is no address of here (a TURN relay,
+    RFC 8656), the router wrote its own instead, and what comes there goes no further."""
+    wrote, near, pair = media.near(LAN), media.near(WAN), media.call.flow_pair
+    if wrote is None or near is None or pair is None or near.now.host != pair.wan_host:
+        return None
+    host, came = wrote.now.host, media.inbound(WAN)
+    if host in (pair.phone, pair.wan_host) or address.is_unroutable(host):
+        return None
+    if not media.is_alive(came) or not came.to(near.endpoint) or media.outbound(WAN).packets:
+        return None
+    if media.inbound(LAN).packets or media.outbound(LAN).packets:
+        return None
+    # RTP of another call shows that the LAN side would have it.
+    harm = "observed" if LAN in media.shown else "latent"
+    return Fault(
+        ASTRAY, media.phone_is_caller, "router", cause.UNKNOWN, harm,
+        f"the phone announced {_name(wrote)} for audio, as of a relay, and the router made "
+        f"{_name(near)} of it: the RTP that comes there goes no further",
+        [
+            said(media, LAN, wrote, f"left the phone with {_name(wrote)} for audio", "unchanged"),
+            said(media, WAN, near, f"left the router with {_name(near)}", _name(wrote)),
+            *counted(media, WAN, (media.phone_is_caller,)),
         ],
     )  # fmt: skip
 

@@ -17,7 +17,11 @@ NAT_TIMEOUT = "nat-timeout"  # the NAT mapping was gone before the next refresh
 NAT_PORT = "nat-port"  # the NAT gives another port than the provider was told
 OUTER_NAT = "outer-nat"  # another NAT, beyond this router, is in the path
 OUTER_ALG = "outer-alg"  # something beyond this router rewrites SIP
-NAT_UNHANDLED = "nat-unhandled"  # a private address was shown, and neither end handled the NAT
+# A private address was shown, and neither end handled the NAT. Both could have, and the advice is
+# for both. The place is the phone, which wrote it, where a request never came that the dialog needs
+# from its start (ACK, PRACK, NOTIFY). It is the provider where only its BYE is missing (DLG008): it
+# took INVITE, ACK and BYE of the call from another address, and saw where the phone is.
+NAT_UNHANDLED = "nat-unhandled"
 PRIVATE_NAME = "private-name"  # a Contact names a host that nobody but the phone can look up
 MEDIA_NAT = "media-nat"  # SDP names an unreachable address for media
 NO_RPORT = "no-rport"  # a Via without rport from behind a NAT that changes ports

@@ -15,6 +15,10 @@ OPEN_EARLIER = (
     "keep-alive), or let the router forward its media ports to it."
 )
 
+STILL_HELD = (
+    "Ask whether one end still had the call on hold, and look which of the two did not send again."
+)
+
 
 class Dead:
     """A direction without RTP. to_caller; where: a place; what: a clause; looks: (side, RTP there)
@@ -95,10 +99,13 @@ def one_way(media: Media, known: Known) -> tuple[bool, int, int] | None:
 
 def _is_silent(media: Media, *ways: Way) -> bool:
     """True if nothing came on any of them. An end that suppresses silence sends a first packet and
-    may then be quiet for long: after a packet the wait is four times as long."""
+    may then be quiet for long: after a packet the wait is four times as long, and twice as long if
+    all packets came before a change of the SDP (as a call on hold is resumed)."""
     if not all(media.is_dead(way) for way in ways):
         return False
-    return not any(way.packets for way in ways) or media.until - media.since >= 4 * DEAD
+    last = max(way.last for way in ways)
+    waits = (2 if media.changed and last <= media.since else 4) if last else 1
+    return media.until - media.since >= waits * DEAD
 
 
 def _dead_on_one(media: Media) -> list[Dead]:
@@ -176,11 +183,16 @@ def _dead_on_two(media: Media, known: Known) -> list[Dead]:
                     found.append(Dead(to_caller, "unknown", what, looks))
                 continue
             what = "no RTP to the phone ever came" if inwards else "the phone sent no RTP"
-            if first.packets or second.packets:
+            where, step = "network" if inwards else "phone", ""
+            if media.changed and (first.packets or second.packets):
+                # Its sender may still have the call on hold.
+                where, step = "unknown", STILL_HELD
+                what += " after the last change of the SDP"
+            elif first.packets or second.packets:
                 what += " after the call was answered"
             elif inwards:
                 what += " to the WAN side"
-            found.append(Dead(to_caller, "network" if inwards else "phone", what, looks))
+            found.append(Dead(to_caller, where, what, looks, step=step))
     return found
 
 

@@ -15,7 +15,7 @@ from algwatch.diagnose import cause
 from algwatch.diagnose.reading import Reading
 from algwatch.sip.dialog import DialogSet
 from algwatch.sip.message import Via, parsed
-from algwatch.sip.transaction import LATE
+from algwatch.sip.transaction import LATE, UDP
 
 PORT = ("Look at the phone for its SIP port, or capture once more from before it registers: the "
         "capture then shows whether the router sends requests to another one.")  # fmt: skip
@@ -36,6 +36,24 @@ def response_not_taken(exchange: Exchange) -> Reading | None:
     if t.late >= LATE and exchange.outbound and t.response is not None:
         return deaf_port(request, t.response)
     return None
+
+
+def sent_to_the_via(exchange: Exchange) -> Reading | None:
+    """For the response of a phone that it sent to the host in the Via, while the request came from
+    another one: it goes to the source (received, RFC 3261 section 18.2.2)."""
+    left = exchange.left
+    if exchange.outbound is not False or left is None or left.request is None:
+        return None
+    via, came, response = _top(left.request), left.request.ends, left.response
+    if via is None or response is None or response.ends.proto != UDP:
+        return None
+    to = response.ends.dst
+    if to == came.src or via.host.strip("[]") != to:
+        return None
+    return Reading("phone", cause.PHONE, (
+        f"the phone sent the response to {response.ends.receiver}, as the Via says, and the "
+        f"request came from {came.sender}: it belongs there (received)"
+    ))  # fmt: skip
 
 
 def past_uri(lan: Sighting) -> Reading | None:

@@ -86,6 +86,37 @@ def _() -> House:
     return _not_heard("SUBSCRIBE", (0.5, 1.5, 3.5), ("Event: dialog", "Expires: 600"))
 
 
+def _asked(to: str) -> House:
+    """OPTIONS of a provider whose Via has the address of a server behind it. to: the phone sends
+    its responses there; "" for the source."""
+    house = House()
+    register(house, 0)
+    made = request(
+        "OPTIONS", f"sip:100@{house.public}", via="10.1.2.3:5060", branch="z9hG4bKask",
+        call_id="ask@provider", cseq=1, caller="<sip:ping@example.net>;tag=a1",
+        callee="<sip:100@example.net>", rport=False,
+    )  # fmt: skip
+    for after in (0, *LADDER_REQUEST):
+        house.out(10.01 + after, answer(200, house.into(10 + after, made), to_tag="a2"), dst=to)
+    incoming_call(house, 80, "later@provider", fixed_contact=f"sip:100@{house.public}")
+    return house
+
+
+@case("txn003-answered-to-the-via", [("TXN003", "phone", "latent")], [*DLG, *ALG],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone sends its responses to the address in the Via, and not to the source of the
+    request, as RFC 3261 section 18.2.2 wants it."""
+    return _asked("10.1.2.3")
+
+
+@case("txn003-near-miss-answered-to-the-source", [("TXN003", "unknown", "latent")], [*DLG, *ALG],
+      state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The responses go to the source, and are lost further on."""
+    return _asked("")
+
+
 # ---- one message with a changed name, after others without ----
 
 

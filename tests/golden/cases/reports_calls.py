@@ -258,7 +258,7 @@ def _renewed(*times: float) -> House:
     return house
 
 
-@case("reg001-renewed-too-late", [("REG001", "phone", "latent")], NO)
+@case("reg001-renewed-too-late", [("REG001", "phone", "latent")], NO, state="cannot-tell")
 def _() -> House:
     """The provider grants a tenth of the time that the phone asks for, and the phone does not look
     at what it got: nine minutes of ten nobody can call it."""

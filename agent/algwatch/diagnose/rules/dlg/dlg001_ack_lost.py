@@ -10,11 +10,11 @@ What it sees
     fault of the phone if the Record-Route of the 2xx is unreachable, or asks for TCP while the call
     came over UDP, or for the other IP version or another TCP connection, or if the 2xx came
     malformed. TCP loses no ACK: without one on the connection of the phone's 2xx no network is
-    blamed. An end that has refused the INVITE before its 2xx (the same To tag) has itself to
-    blame. It is the phone's fault if it answers a 2xx over TCP that asks for TCP over UDP, or sent
-    its 2xx to a port that is neither the source of the INVITE nor in its Via. A delivered or sent
-    ACK is the router's fault if the router had written the address in its Request-URI, or the
-    Contact used by the phone.
+    blamed. An end that has refused the INVITE before its 2xx (the same To tag) has itself to blame.
+    It is the phone's fault if it answers a 2xx over TCP that asks for TCP over UDP, or sent its 2xx
+    to a port that is neither the source of the INVITE nor in its Via. A delivered or sent ACK is
+    the router's fault if the router had written the address in its Request-URI, or the Contact used
+    by the phone.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the

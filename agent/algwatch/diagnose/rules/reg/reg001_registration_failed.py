@@ -8,7 +8,7 @@ What it sees
     had written another address of record into its To. The two taps tell how far it came, and
     whether a response came to the router and was lost there. A phone without another REGISTER after
     one and a half times its granted time, while other phones go on; or one that registers again
-    only after its granted time was over, twice in a row.
+    only after its granted time was over, twice in a row: possible harm, and no all-clear.
 
 Why it breaks calls
     An unregistered phone does not ring, and many providers refuse its calls.
@@ -183,7 +183,7 @@ def _lapsed(registered: Registered, known: Known) -> Iterator[Finding]:
                   f"another REGISTER within {granted} s"),
          evidence(agreed.near.asked, f"asks for {wanted} s" if wanted >= 0 else "no time", "")],
         f"{registered.aor}/lapsed", cause=cause.UNKNOWN, call_id=registered.call_id,
-        line=known.line_name(registered),
+        line=known.line_name(registered), symptom=True,
         next_step=f"Set the registration time of the phone to {granted} s, as the provider grants "
         "no more, or look what keeps it from registering in time.",
     )  # fmt: skip

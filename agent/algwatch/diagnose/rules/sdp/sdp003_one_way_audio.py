@@ -8,8 +8,10 @@ What it sees
     finding names the place: on the WAN and not on the LAN side, never on the WAN, on the LAN and
     not on the WAN side, not sent by the phone; or the second from which, or up to which, the router
     passes nothing. Or the phone was told the WAN address of its own router, sends there, and
-    nothing comes back. If the INVITE was not captured: RTP comes to an end that announced to send
-    and receive, and none goes back. This is possible harm.
+    nothing comes back. After a call was resumed, or its SDP changed otherwise, ten seconds without
+    any RTP are enough for an end that had sent before; the place is then unknown. If the INVITE was
+    not captured: RTP comes to an end that announced to send and receive, and none goes back. This
+    is possible harm.
     Live the router's table of connections (conntrack) is read a few times in a call: 50 packets and
     more went one way, and not one ever the other way. This table has no packets that were not let
     in, so the place is unknown.

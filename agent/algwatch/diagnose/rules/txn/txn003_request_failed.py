@@ -6,9 +6,10 @@ What it sees
     no person, or redirected or challenged and not sent anew; or repeated again and again after its
     response, so its sender does not get it. The two taps tell how far the request came, whether a
     response came and was lost, whether the router sent it to a port without the phone, and whether
-    it went to a Contact written by the router. A response that crossed the router shows that both
-    ways work: then the reason of a refusal lies with the end that gave it, but for 404, 410 and 481
-    inside a dialog, where the request may be wrong.
+    it went to a Contact written by the router, or the phone sent its response to the host in the
+    Via and not to the source. A response that crossed the router shows that both ways work: then
+    the reason of a refusal lies with the end that gave it, but for 404, 410 and 481 inside a
+    dialog, where the request may be wrong.
 
 Why it breaks calls
     Without an answer to its BYE an end does not know whether the other one still talks. Users wait
@@ -180,6 +181,11 @@ def _is_retransmitted(t: Transaction) -> bool:
     return t.method != REGISTER and t.last_at - t.at <= TIMER_F + SECOND
 
 
+NOT_TAKEN = Reading(
+    "unknown", cause.UNKNOWN, "the response does not reach its sender, or is not taken there"
+)
+
+
 def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     """For a request repeated after its response was seen on its sender's side."""
     request, response, t = exchange.request, exchange.entered.response, exchange.entered
@@ -192,11 +198,12 @@ def _not_heard(exchange: Exchange) -> Iterator[Finding]:
     method = exchange.method
     key = exchange.call_id if method in CRITICAL else f"deaf/{target}"
     hurts = method in CRITICAL and method not in ENDING
+    reading = unheard.sent_to_the_via(exchange) or NOT_TAKEN
     yield RULE.finding(
-        "unknown", "observed" if hurts else "latent",
-        f"The {quote.method(method)} to {target} came again {times(t.late)} after its "
-        "response: the response does not reach its sender, or is not taken there.",
-        proof, f"{method}/{key}", cause=cause.UNKNOWN, call_id=exchange.call_id,
+        reading.where, "observed" if hurts else "latent",
+        f"The {quote.method(method)} to {target} came again {times(t.late)} after its response: "
+        f"{reading.what}.",
+        proof, f"{method}/{key}", cause=reading.cause, call_id=exchange.call_id,
         line=exchange.line.name if exchange.line else "", symptom=not hurts,
     )  # fmt: skip
 
