@@ -38,9 +38,9 @@ class Table(Protocol):
 
 class Way:
     """RTP in one direction on one side. pairs: (source, destination) of its streams, those with
-    the most packets first. last, sure: as in Stream. Times in ns, 0 = none."""
+    the most packets first; streams: by these. last, sure: as in Stream. Times in ns, 0 = none."""
 
-    __slots__ = ("first", "last", "octets", "packets", "pairs", "sure")
+    __slots__ = ("first", "last", "octets", "packets", "pairs", "streams", "sure")
 
     def __init__(self, streams: Streams | None = None) -> None:
         some = streams or {}
@@ -49,6 +49,7 @@ class Way:
         self.first = min((s.first for s in some.values()), default=0)
         self.last = max((s.last for s in some.values()), default=0)
         self.sure = max((s.sure for s in some.values()), default=0)
+        self.streams = some
         self.pairs = sorted(some, key=lambda pair: -some[pair].packets)
 
     def to(self, end: Endpoint) -> bool:

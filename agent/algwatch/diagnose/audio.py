@@ -10,7 +10,7 @@ from algwatch.base.packet import LAN, SIDE_NAMES, WAN
 from algwatch.base.sighting import Sighting
 from algwatch.base.tracked import Endpoint
 from algwatch.compare.line import LATCHES
-from algwatch.compare.media import ALIVE, End, Media, Way
+from algwatch.compare.media import ALIVE, GRACE, End, Media, Way
 from algwatch.diagnose import cause
 from algwatch.diagnose.finding import Evidence
 from algwatch.diagnose.known import Known
@@ -216,7 +216,8 @@ def _sent_astray(media: Media) -> Fault | None:
     if not media.is_alive(out) or out.to(told.endpoint):
         return None
     went = out.pairs[0][1]
-    heard = {source for one in (LAN, WAN) for source, _ in media.inbound(one).pairs}
+    heard = {source for one in (LAN, WAN) for (source, _), s in media.inbound(one).streams.items()
+             if s.last > media.since + GRACE}  # fmt: skip
     if any(to in heard for _, to in out.pairs) or address.is_unroutable(told.now.host):
         return None
     copy = _message(media, LAN, told)

@@ -65,6 +65,33 @@ def _() -> House:
     return _two_addresses("")
 
 
+def _moved(follows: bool) -> House:
+    """The far end's answer to a re-INVITE has another port. follows: so does the phone's RTP."""
+    house = House()
+    call, audio = called(house, 0), Audio(house)
+    audio.both(3.1, 8)
+    re_invited(call, 8, sdp(house.wan_ip, PORT), sdp(house.provider, FAR + 200))
+    after = Audio(house, far_port=FAR + 200)
+    (after if follows else audio).out(8.2, 19.9)
+    after.into(8.2, 19.9)
+    call.bye(20)
+    return house
+
+
+@case("sdp002-sent-to-the-port-of-before", [("SDP002", "phone", "observed")], ["SDP001", *DLG],
+      PHONE_FIX)  # fmt: skip
+def _() -> House:
+    """The port of the far end changes in the call, and the phone keeps to the one before (RFC 3264
+    section 8.3.1)."""
+    return _moved(follows=False)
+
+
+@case("sdp002-near-miss-follows-to-the-port", must_not=[*SDP, *DLG])
+def _() -> House:
+    """The phone sends to the new port from the answer on."""
+    return _moved(follows=True)
+
+
 def _relayed(*, overwrites: bool, beside: bool = False) -> House:
     """A phone announces its TURN relay. overwrites: the router writes its own address instead, and
     RTP comes there; beside: another phone's call shows RTP on both sides."""

@@ -7,10 +7,11 @@ What it sees
     to an unannounced port, and not to the phone. Or the router changed the media address of the far
     end, the phone sends there, and nothing goes to the far end's own address. Or the phone sends
     all its RTP to another endpoint than it was told, as to the address of the session where the
-    media section has its own (RFC 4566 section 5.7). Or the phone announced a relay (TURN), the
-    router wrote its own address instead, and the RTP that comes there goes no further: possible
-    harm only, if no RTP at all was captured in the LAN. In files alone: the router's table of
-    connections has no RTP that goes no further, so live such a call shows no more than SDP003.
+    media section has its own (RFC 4566 section 5.7), or to the one before a re-INVITE. Or the phone
+    announced a relay (TURN), the router wrote its own address instead, and the RTP that comes there
+    goes no further: possible harm only, if no RTP at all was captured in the LAN. In files alone:
+    the router's table of connections has no RTP that goes no further, so live such a call shows no
+    more than SDP003.
 
 Why it breaks calls
     A NAT lets in only packets to the source port of the phone's RTP. RTP to another port or host is
