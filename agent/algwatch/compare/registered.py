@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from algwatch.base.deadlines import NEVER
 from algwatch.base.packet import LAN, UNKNOWN, WAN
-from algwatch.base.sighting import AT, CALL
+from algwatch.base.sighting import AT, CALL, STATUS
 from algwatch.compare.binding import Binding, binding, takes_off
 from algwatch.compare.captured import Captured
 from algwatch.compare.crossing import Crossing
@@ -151,8 +151,9 @@ class Registrations(Followed[Registered]):
         if one is not None:
             self._attach(one, crossing)
             lan, wan = one.sides[LAN], one.sides[WAN]
-            if lan is not None and wan is not None and not crossing.outbound:
-                lan.unsolicited = wan.unsolicited or lan.unsolicited
+            if lan is not None and wan is not None and not crossing.entered.row[STATUS]:
+                # A forged one before it does not make a phone here a stranger.
+                lan.unsolicited = not crossing.outbound and (wan.unsolicited or lan.unsolicited)
 
     @property
     def due(self) -> int:
