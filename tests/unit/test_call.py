@@ -135,8 +135,8 @@ def test_a_call_that_lives_longer_than_64_t1_without_a_captured_ack_was_not_drop
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(486, "rejected"), (404, "rejected"),
-                                                (487, "cancelled")])  # fmt: skip
-def test_a_refused_call_is_rejected_or_cancelled(status: int, outcome: str) -> None:
+                                                (487, "unknown")])  # fmt: skip
+def test_a_refused_call_is_rejected_unless_cancelled_unseen(status: int, outcome: str) -> None:
     house = House()
     call = Outgoing(house, "one")
     call.invite(1)
