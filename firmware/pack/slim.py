@@ -20,6 +20,7 @@ from pathlib import Path
 from types import CodeType
 
 from firmware.pack import written
+from firmware.pack.letters import lettered
 from firmware.pack.pooled import FUNCTION, Pool
 
 UNCHECKED = 1  # flags of a .pyc whose source is not looked for (PEP 552)
@@ -86,9 +87,10 @@ def table(code: CodeType) -> bytes:
 
 
 def slim(code: CodeType, pool: Pool) -> CodeType:
-    """Without lines, with one name; functions with the tuples of the pool. Those inside, too."""
+    """Without lines, with one name; functions with the tuples of the pool, and letters for their
+    locals. Those inside, too."""
     inside = (slim(one, pool) if isinstance(one, CodeType) else one for one in code.co_consts)
-    made = pool.put(code) if code.co_flags & FUNCTION == FUNCTION else code
+    made = pool.put(lettered(code)) if code.co_flags & FUNCTION == FUNCTION else code
     if any(isinstance(one, CodeType) for one in code.co_consts):
         made = made.replace(co_consts=tuple(inside))
     return made.replace(co_linetable=b"", co_qualname=code.co_name)

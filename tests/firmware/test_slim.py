@@ -47,6 +47,7 @@ def long(value: int, *rest: "No", word: "No" = None) -> int:
 '''
 
 
+LOCALS = frozenset(dis.haslocal)
 BUG = """
 def fails(value):
     inner = lambda: (
@@ -144,6 +145,48 @@ def test_functions_share_names_and_constants_and_1_is_not_true() -> None:
     assert [repr(made[f"f{n}"](0)) for n in range(len(values))] == [repr(one) for one in values]
 
 
+NAMED = (
+    """
+def plain(a, /, given, *rest, word=1, **more):
+    first, second = given, word
+    return [first + second, *rest], a, sorted(more)
+
+def shared(value):
+    total, step = value, 2
+    def inside():
+        nonlocal total
+        total += 1
+        return total
+    return inside() * step
+
+def reader(value):
+    other = value
+    return locals()
+
+def many(value):
+    """
+    + "\n    ".join(f"x{n} = value + {n}" for n in range(60))
+    + """
+    return x0, x59
+"""
+)
+
+
+def test_locals_are_letters_but_for_what_is_read_by_name() -> None:
+    made = module(NAMED)
+    assert made["plain"](1, given=2, word=3, z=4) == ([5], 1, ["z"])
+    assert made["plain"](1, 2, 5) == ([3, 5], 1, [])
+    assert made["shared"](3) == 8 and made["many"](1) == (1, 60)
+    assert made["reader"](7) == {"value": 7, "other": 7}
+    kept = made["plain"].__code__.co_varnames
+    assert kept[:7] == ("a", "given", "word", "rest", "more", "b", "c")
+    code = made["shared"].__code__
+    assert (code.co_varnames[0], code.co_cellvars) == ("value", ("total",))
+    assert "step" not in code.co_varnames
+    names = made["many"].__code__.co_varnames
+    assert names[1] == "a" and len(set(names)) == len(names) == 61
+
+
 def test_more_names_than_an_instruction_can_number_are_left_to_their_functions() -> None:
     source = "\n".join(
         f"def f{n}(a): return ({', '.join(f'g{n}_{k}(a).h{k}' for k in range(60))})"
@@ -168,7 +211,9 @@ def test_every_instruction_names_what_the_compiler_meant(name: str) -> None:
 
 
 def shown(code: CodeType) -> list[tuple[int, str, str]]:
-    return [(one.offset, one.opname, re.sub(r" at 0x\w+", "", one.argrepr))
+    """A local by its number, which its name follows."""
+    return [(one.offset, one.opname, str(one.arg) if one.opcode in LOCALS
+             else re.sub(r" at 0x\w+", "", one.argrepr))
             for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]  # fmt: skip
 
 
