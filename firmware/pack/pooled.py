@@ -7,7 +7,6 @@ no instruction changes its length. A function whose numbers do not fit keeps its
 from __future__ import annotations
 
 import dis
-import marshal
 from collections import Counter
 from collections.abc import Iterator
 from types import CodeType
@@ -65,8 +64,8 @@ def _named(code: CodeType) -> list[tuple[int, int, object]]:
 
 
 def key(constant: Any) -> object:
-    """Tells 1 from True and 1.0; a code object is itself."""
-    return id(constant) if isinstance(constant, CodeType) else marshal.dumps(constant, 2)
+    """Tells 1 from True and 1.0, and -0.0 from 0.0; a code object is itself."""
+    return id(constant) if isinstance(constant, CodeType) else repr(constant)
 
 
 class Pool:

@@ -22,19 +22,23 @@ Node = tuple[bytes, bytes, tuple[int, ...]]  # type, bytes of its own, number of
 
 
 class _Reader:
-    """nodes: each once; the number of a thing is its place."""
+    """nodes: each once; the number of a thing is its place. Equal things have one number, of
+    whatever dump."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+    def __init__(self) -> None:
         self._known: dict[Node, int] = {}
         self.nodes: list[Node] = []
+
+    def number(self, dump: bytes) -> int:
+        self._data, self._at = dump, 0
         self._named: list[int] = []
+        return self._read()
 
     def _take(self, size: int) -> bytes:
         self._at += size
         return self._data[self._at - size : self._at]
 
-    def read(self) -> int:
+    def _read(self) -> int:
         first = self._take(1)[0]
         kind = bytes((first & ~REFERS,))
         if kind == b"r":
@@ -67,26 +71,27 @@ class _Reader:
         if kind in MANY or kind in FEW:
             count = self._take(4 if kind in MANY else 1)
             inside = range(int.from_bytes(count, "little"))
-            return kind, count, tuple(self.read() for _ in inside)
+            return kind, count, tuple(self._read() for _ in inside)
         if kind == b":":
-            return kind, b"", tuple(self.read() for _ in range(3))
+            return kind, b"", tuple(self._read() for _ in range(3))
         if kind != b"c":
             raise ValueError(f"this Python writes {kind!r}")
         numbers, things, more, last = CODE
         own = self._take(4 * numbers)
-        inside_code = [self.read() for _ in range(things)]
+        inside_code = [self._read() for _ in range(things)]
         own += self._take(4 * more)
-        inside_code += [self.read() for _ in range(last)]
+        inside_code += [self._read() for _ in range(last)]
         return kind, own, tuple(inside_code)
 
 
 def dumps(thing: Any) -> bytes:
     """What marshal.loads makes an equal thing of."""
     plain = marshal.dumps(thing)
-    reader = _Reader(plain)
-    root = reader.read()
+    reader = _Reader()
+    root = reader.number(plain)
     made = _written(reader.nodes, root)
-    if marshal.dumps(marshal.loads(made), 2) != marshal.dumps(marshal.loads(plain), 2):
+    loaded = (reader.number(marshal.dumps(marshal.loads(one))) for one in (made, plain))
+    if len(set(loaded)) != 1:
         raise ValueError("this Python reads something else")
     return made
 
