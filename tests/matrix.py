@@ -42,7 +42,8 @@ UNITS = ("commands", "config", "console", "enrolment", "files", "flash", "incomi
          "netlink", "networks", "outbox", "pcapng", "row_hashes", "schema",
          "signed_orders", "spool", "status", "wire")  # fmt: skip
 # One pytest each: what talks to a broker wants a process without the descriptors of the others.
-LEANING = ((*(f"tests/unit/test_{name}.py" for name in UNITS), "tests/scan"),
+LEANING = ((*(f"tests/unit/test_{name}.py" for name in UNITS), "tests/scan",
+            "tests/firmware/test_slim.py"),
            ("tests/e2e/test_mqtt.py", "tests/e2e/test_broker_says.py"))  # fmt: skip
 EVERYTHING = (("-n", "2", "tests/unit", "tests/golden"),)
 VERDICTS = ROOT / "tests/emulated/verdicts.py"

@@ -7,12 +7,14 @@ no instruction changes its length. A function whose numbers do not fit keeps its
 from __future__ import annotations
 
 import dis
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any, NamedTuple
 
 FUNCTION = 3  # CO_OPTIMIZED | CO_NEWLOCALS: not a module, not the body of a class
+DOCUMENTED = 0x4000000 if sys.version_info >= (3, 13) else -1  # CO_HAS_DOCSTRING; none before 3.13
 WIDE = dis.opmap["EXTENDED_ARG"]
 CONSTANTS = frozenset(dis.hasconst)
 
@@ -115,5 +117,5 @@ def _may_share(code: CodeType) -> bool:
     """Not with a docstring, which is the first constant, nor with a function inside: it would be
     part of its own constants."""
     constants = code.co_consts
-    documented = constants and isinstance(constants[0], str)
+    documented = constants and isinstance(constants[0], str) and code.co_flags & DOCUMENTED
     return not documented and not any(isinstance(one, CodeType) for one in constants)
