@@ -207,10 +207,7 @@ static void from_udp(packet *k) {
     } else if (k->watched && is_stun(p, f->length)) {
         add_row(k, f, AW_KIND_STUN, f->payload, f->length);
         k->out->counts->stun++;
-    } else if (k->watched && is_tls_handshake(p, f->length)) {
-        add_row(k, f, AW_KIND_TLS, f->payload, f->length);
-        k->out->counts->tls++;
-    } else {
+    } else { /* TLS needs a stream (RFC 8446 section 1): noise only looks like it */
         k->out->counts->other++;
     }
 }

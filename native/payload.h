@@ -20,7 +20,7 @@ static int is_stun(const uint8_t *p, size_t length) { /* RFC 5389 section 6 */
 }
 
 static int is_tls_handshake(const uint8_t *p, size_t length) {
-    return length >= 3 && p[0] == 0x16 && p[1] == 0x03;
+    return length >= 3 && p[0] == 0x16 && p[1] == 0x03 && p[2] <= 4;
 }
 
 /* The other record types (RFC 8446 section 5.1): ciphertext, no part of a SIP message. */

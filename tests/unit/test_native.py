@@ -123,7 +123,6 @@ def test_a_result_belongs_to_the_caller() -> None:
         (b"\0" * 10, layout.KIND_KEEPALIVE),
         (b"  \r\n", layout.KIND_KEEPALIVE),
         (STUN, layout.KIND_STUN),
-        (TLS, layout.KIND_TLS),
     ],
 )
 def test_what_keeps_a_flow_alive_is_a_row_on_a_sip_port_only(payload: bytes, kind: int) -> None:
@@ -131,6 +130,13 @@ def test_what_keeps_a_flow_alive_is_a_row_on_a_sip_port_only(payload: bytes, kin
     assert kinds(four(udp(payload)), ports=(5070,)) == []
     assert kinds(four(tcp(payload), 6)) == [kind]
     assert kinds(four(tcp(payload), 6), ports=(5070,)) == []
+
+
+def test_tls_is_in_a_stream_and_noise_over_udp_is_none() -> None:
+    assert kinds(four(tcp(TLS), 6)) == [layout.KIND_TLS]
+    assert kinds(four(tcp(TLS), 6), ports=(5070,)) == []
+    assert kinds(four(udp(TLS))) == []
+    assert layout.KIND_TLS not in kinds(four(tcp(b"\x16\x03\x5a\x02\0\1"), 6))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +255,7 @@ def test_room_for_less_than_one_packet_is_refused() -> None:
 def test_every_packet_is_counted_once() -> None:
     counts = Counts()
     frames = (
-        four(udp()), four(udp(b"\r\n")), four(udp(STUN)), four(udp(TLS)), four(udp(b"?" * 20)),
+        four(udp()), four(udp(b"\r\n")), four(udp(STUN)), four(tcp(TLS), 6), four(udp(b"?" * 20)),
         icmp(3, four(udp())), four(udp(), fragment=0x2000), four(tcp(MESSAGE[:30]), 6),
         b"\x99" * 40, four(udp(b"BYE a SIP/2.0\r\n\r\n")), four(udp())[:60],
     )  # fmt: skip
