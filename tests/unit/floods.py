@@ -240,6 +240,14 @@ def invites_through_the_mapping(rng: Random, house: House, n: int) -> Iterator[S
                       house, rng)  # fmt: skip
 
 
+def invites_that_ring(rng: Random, house: House, n: int) -> Iterator[Shot]:
+    name = name_of(rng)
+    yield from inward(ask("INVITE", house.provider, house.wan_ip, name), house.provider, house, rng)
+    payload, ident = reply(180, house.provider, name), rng.randrange(1, 65536)
+    yield LAN, frame(payload, house.phone, house.port, house.provider, 5060, 64, ident)
+    yield WAN, frame(payload, house.wan_ip, house.wan_port, house.provider, 5060, 63, ident)
+
+
 def invites_of_many(rng: Random, house: House, n: int) -> Iterator[Shot]:
     source = somebody(rng)
     yield knock(ask("INVITE", source, house.wan_ip, name_of(rng)), source, house, rng)

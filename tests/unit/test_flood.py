@@ -12,7 +12,7 @@ import pytest
 from algwatch.base.deadlines import Deadlines
 from algwatch.base.packet import LAN, WAN, Tap
 from algwatch.base.table import ANSWERED, CROSSED, FRESH, STRANGE, Table
-from algwatch.compare.summary import RegistrationSummary
+from algwatch.compare.summary import CallSummary, RegistrationSummary
 from algwatch.diagnose.finding import Finding
 from algwatch.pipeline import Pipeline, Report
 from craft import House, Incoming, Outgoing, Packet, batch, frame, outgoing, register, request
@@ -90,6 +90,25 @@ def test_what_had_to_go_for_want_of_room_is_counted_by_kind() -> None:
     assert "evicted" not in pipeline.counts()
     pipeline.feed(batch(copies[256:], LAN))
     assert pipeline.counts()["evicted"] == {"dialogs": 44, "calls": 44}
+
+
+def test_the_end_of_an_evicted_call_is_not_known() -> None:
+    house = House()
+    for i in range(300):
+        call = Outgoing(house, f"c{i}")
+        call.invite(1 + i / 20)
+        call.ok(1.01 + i / 20)
+        call.ack(1.02 + i / 20)
+    pipeline = Pipeline([Tap("lan", LAN), Tap("wan", WAN)], live=True, strict=True)
+    reports, copies = [], house.sorted()
+    for n in range(0, len(copies[LAN]), 60):
+        for tap in (LAN, WAN):
+            reports += pipeline.feed(batch(copies[tap][n : n + 60], tap))
+        for tap in (LAN, WAN):
+            reports += pipeline.advance(tap, copies[LAN][min(n + 59, len(copies[LAN]) - 1)][0])
+    said = [one.outcome for one in reports if isinstance(one, CallSummary)]
+    assert len(said) == pipeline.counts()["evicted"]["calls"] == 44
+    assert set(said) == {"unknown"}
 
 
 def test_memory_in_a_flood_is_bounded() -> None:

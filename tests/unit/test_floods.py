@@ -66,6 +66,12 @@ def test_nor_does_one_that_lasts_as_long_as_the_call(flood: Flood) -> None:
     assert held_back(floods.run(flood, 150, floods.CALL_AT - 2, 40)[0]) == ""
 
 
+def test_a_flood_that_rings_costs_no_call_that_was_answered() -> None:
+    reports, pipeline = floods.run(floods.invites_that_ring, 300, floods.CALL_AT + 2.2, 4)
+    assert held_back(reports) == ""
+    assert pipeline.counts()["evicted"]["calls"] > 500
+
+
 RESPONSES = tuple(flood for flood in FLOODS if flood.__name__.startswith("responses"))
 
 

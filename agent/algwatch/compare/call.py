@@ -33,7 +33,7 @@ class Call(Joined[DialogSet]):
     moved: the router has given the WAN port of this incoming call to another LAN host since the
     port was first used.
     followed: its caller was redirected and called the new target. outward: one side alone shows
-    that its caller is a phone. cut_off: its TCP connection ended, and nothing of it came since.
+    that its caller is a phone. cut_off: it was evicted, or its TCP connection ended before its end.
     contested: labels of messages with packets that contradict each other (see Pairing).
     astray: dialog sets of messages seen on one side under the other side's Call-ID. The router
     changes the Call-ID, but not in every message.

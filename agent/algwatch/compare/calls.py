@@ -197,6 +197,7 @@ class Calls:
         for s in (*call.sides, *call.astray):
             if s is not None and self.drop is not None:
                 self.drop(s)
+        call.cut_off = True
         if not call.unsolicited:
             self.forgets = True
             self._forget(call)

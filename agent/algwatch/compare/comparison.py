@@ -293,8 +293,8 @@ class Comparison:
         """A call is over: its summary, and its line, or the line it came too late for."""
         if self.captured.alone:
             self.captured.let_go(call)
-        over = self.captured.finished
-        call.cut_off = over and self._connects.has_ended(call.flow_pair, call.last_at)
+        if self.captured.finished and self._connects.has_ended(call.flow_pair, call.last_at):
+            call.cut_off = True
         for s in (*call.sides, *call.astray):
             if s is not None:
                 self.sides[s.side].dialogs.forget(s)

@@ -24,6 +24,8 @@ from algwatch.sip.subscription import Subscription
 from algwatch.sip.transaction import Transaction
 from algwatch.sip.unsolicited import Unsolicited
 
+RINGS = "rings"
+
 
 def by_phone(line: str, value: object) -> Weight:
     """Weight of an entry stored under the name of a line: its phone pays."""
@@ -32,27 +34,30 @@ def by_phone(line: str, value: object) -> Weight:
 
 def call(key: int, one: Call) -> Weight:
     """Weight of a call. ANSWERED needs both copies and an answer of the other end, and is lost once
-    the call was refused or timed out."""
+    the call was refused or timed out. Calls that only ring pay apart from those that talk: a flood
+    that a phone rings for costs its host no call whose harm is still to come."""
     if one.unsolicited:
         return STRANGE, one.host
-    answered = over = False
+    talks = rings = over = False
     partial = True
     for s in one.sides:
         if s is None:
             continue
         partial = partial and s.partial
         if s.spoken:
-            answered = True
+            talks = True
         elif s.rejected or s.timed_out:
             over = True
         elif s.invite is not None and s.invite.provisional_at:
-            answered = True
+            rings = True
     crossed = one.paired or not one.two_sided
     if partial:  # anybody can send the messages after an INVITE
         return FRESH if crossed else STRANGE, one.host
     if over or not crossed:
         return FRESH, one.host
-    return ANSWERED if answered else CROSSED, one.host
+    if talks:
+        return ANSWERED, one.host
+    return (ANSWERED, (one.host, RINGS)) if rings else (CROSSED, one.host)
 
 
 class Weights:
