@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from algwatch.base.native.layout import INVITE, ROW_DIRECTED
+from algwatch.base.native.layout import CANCEL, INVITE, ROW_DIRECTED
 from algwatch.base.packet import LAN
 from algwatch.base.sighting import BITS, CALL, CSEQ, FLOW, LENGTH, METHOD, STATUS, TXN, Sighting
 from algwatch.base.table import Table
-from algwatch.sip.doubt import Doubt
+from algwatch.sip.doubt import WAYS, Doubt
 from algwatch.sip.transaction import Transaction
 
 BYE = INVITE + 1
@@ -115,3 +115,68 @@ def test_a_response_with_another_via_follows_the_invite_of_its_call() -> None:
     assert doubt.asked(a_row(1, txn=4, status=200)) is invite
     assert doubt.asked(a_row(1, txn=5, status=200)) is own
     assert doubt.asked(a_row(1, txn=4, status=200, method=BYE)) is begun
+
+
+BACK = ENDS[16:32] + ENDS[:16] + ENDS[32:40] + ENDS[42:44] + ENDS[40:42] + ENDS[44:]
+STRANGE = bytes(48)
+
+
+@pytest.mark.parametrize(("fields", "ends", "doubtful"), [
+    ({"status": 200}, BACK, False),
+    ({"status": 200}, ENDS, True),
+    ({"status": 200, "flow": 5, "method": BYE}, STRANGE, True),
+    ({"method": BYE}, BACK, False),
+    ({"method": BYE}, ENDS, False),
+    ({"method": BYE}, STRANGE, True),
+    ({"method": CANCEL}, ENDS, False),
+    ({"method": CANCEL}, BACK, True),
+    ({"method": CANCEL, "status": 200}, BACK, False),
+])  # fmt: skip
+def test_a_message_goes_the_way_of_its_invite_or_back(
+    fields: dict[str, int], ends: bytes, doubtful: bool
+) -> None:
+    """Both directions are unknown here: the addresses decide."""
+    doubt = a_doubt(9)
+    invite = a_request(doubt, 1)
+    invite.bits = 0
+    assert doubt.asks(a_row(1, **{"flow": 6, **fields}), ends, invite) is doubtful
+
+
+def test_the_way_back_is_learned_from_the_one_that_leads_there() -> None:
+    doubt = a_doubt(9)
+    invite = a_request(doubt, 1)
+    invite.bits = 0
+    row = a_row(1, flow=6, status=200)
+    assert doubt.asks(row, STRANGE, invite)
+    assert doubt.back == {} and not doubt.asks(row, BACK, invite)
+    assert doubt.back == {invite.flow: invite.way_back}
+    assert not doubt.asks(row, STRANGE, invite)  # the same way as before
+
+
+def test_a_request_on_the_way_back_teaches_nothing_of_the_responses() -> None:
+    doubt = a_doubt(9)
+    invite = a_request(doubt, 1)
+    invite.bits = 0
+    assert not doubt.asks(a_row(1, flow=6, method=BYE), BACK, invite)
+    assert invite.way_back == (0, 0, 0)
+
+
+def test_the_ways_back_are_bounded() -> None:
+    doubt = a_doubt(9)
+    invite = a_request(doubt, 1)
+    invite.bits = 0
+    for flow in range(1, WAYS + 2):
+        invite.flow = flow
+        doubt.asks(a_row(1, flow=6, status=200), BACK, invite)
+        assert len(doubt.back) <= WAYS
+    assert list(doubt.back) == [WAYS + 1]
+
+
+def test_a_transaction_that_a_response_began_is_doubted_by_the_invite_of_its_call_alone() -> None:
+    doubt = a_doubt(9)
+    begun = a_request(doubt, 1, txn=4, flow=0)
+    row = a_row(1, flow=6, status=200)
+    assert not doubt.asks(row, STRANGE, begun)
+    doubt.invites[1] = a_request(doubt, 1, txn=3)
+    assert doubt.asks(row, STRANGE, begun)
+    assert not doubt.asks(a_row(1, flow=6, status=200, method=BYE), STRANGE, begun)
