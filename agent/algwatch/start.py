@@ -217,10 +217,13 @@ def _spool(config: Config, console: Console) -> Spool | None:
 
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGESIZE")
     try:
-        return Spool(config.spool, max(SPOOL_LEAST, min(config.outbox_bytes, free // SPOOL_SHARE)))
+        spool = Spool(config.spool, max(SPOOL_LEAST, min(config.outbox_bytes, free // SPOOL_SHARE)))
     except SpoolError as problem:
         console.say(f"spool {problem}: reports wait in memory, and a restart loses them")
         return None
+    if spool.damaged:
+        console.say(f"spool {config.spool}: {spool.damaged} bytes are damaged and were left out")
+    return spool
 
 
 def _flash(config: Config, console: Console) -> Flash | None:

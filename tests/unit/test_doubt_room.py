@@ -180,3 +180,12 @@ def test_a_transaction_that_a_response_began_is_doubted_by_the_invite_of_its_cal
     doubt.invites[1] = a_request(doubt, 1, txn=3)
     assert doubt.asks(row, STRANGE, begun)
     assert not doubt.asks(a_row(1, flow=6, status=200, method=BYE), STRANGE, begun)
+
+
+def test_the_answer_to_a_request_of_the_callee_goes_back_to_the_callee() -> None:
+    doubt = a_doubt(9)
+    doubt.invites[1] = a_request(doubt, 1, txn=3)
+    own = a_request(doubt, 1, txn=4, flow=6)
+    own.ends, own.bits, doubt.invites[1].bits = BACK, 0, 0
+    assert not doubt.asks(a_row(1, txn=4, status=200), ENDS, own)
+    assert doubt.asks(a_row(1, txn=4, status=200, flow=6), BACK, own)

@@ -58,7 +58,7 @@ class Publisher:
         encoder.dropped = lambda: outbox.dropped
         self._say = say
         self._told = 0  # reports lost for want of room, as told to people
-        self._losing = False
+        self._losing = self._unspooled = False
         self._wall = wall
         self._about = about
         self._health_expiry = health_expiry
@@ -264,6 +264,9 @@ class Publisher:
 
     def _tell_loss(self, at_end: bool = False) -> None:
         """A line when reports begin to get lost, and one with their number at the end."""
+        if self._outbox.unspooled and not self._unspooled:
+            self._unspooled = True
+            self._say("the spool cannot be written: reports wait in memory, a restart loses them")
         lost = self._outbox.dropped - self._told
         if lost and not self._losing:
             self._losing = True
