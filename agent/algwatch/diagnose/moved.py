@@ -65,6 +65,34 @@ def given_to_nobody(wan: Sighting, known: Known) -> Reading | None:
     return registered_since(old, version, wan, known, what)
 
 
+def answers_from_elsewhere(call: Call) -> Reading | None:
+    """For a 2xx of the phone that it repeats in spite of its ACK: the ACK went where the INVITE or
+    the first 2xx was, and the latest 2xx comes from another LAN host, or over UDP another port."""
+    asked, answered = call.flow_pairs.get("INVITE"), call.flow_pairs.get("2xx INVITE")
+    acked, d = call.flow_pairs.get("ACK"), call.dialog(LAN)
+    if answered is None or acked is None or d is None or d.answer is None:
+        return None
+    here, there = answered.inside, acked.inside
+    if not answered.outbound or acked.outbound or answered.proto != UDP or here == there:
+        return None
+    called = asked is not None and asked.inside == there and here[:16] != there[:16]
+    if not called and d.answer.source != there:
+        return None  # some phones send from another port than they listen at
+    came, went, step = _places(here, there, d.answer.packed_ends[47])
+    return Reading("unknown", cause.UNKNOWN, (
+        f"the ACK was delivered to {went}, where the call began, and the phone now repeats its 2xx "
+        f"from {came}"
+    ), step=step)  # fmt: skip
+
+
+def _places(here: bytes, there: bytes, version: int) -> tuple[str, str, str]:
+    """Two places of a phone as text, and the next step."""
+    came, began_at = address.text(here[:16], version), address.text(there[:16], version)
+    if came != began_at:
+        return came, began_at, STEP
+    return joined(came, port_of(here)), joined(began_at, port_of(there)), SAME_PORT
+
+
 def sends_from_elsewhere(call: Call | None, request: Sighting | None) -> Reading | None:
     """For a request of the phone in its call (request: its LAN copy) that the other end refused, or
     did not answer: it comes from another LAN host, or over UDP another port, than the call went to.
@@ -83,12 +111,7 @@ def sends_from_elsewhere(call: Call | None, request: Sighting | None) -> Reading
         return None  # the other end's, as between two phones of this house
     if s.request is not None and s.request.source[: len(here)] == here:
         return None  # it called from there, and the latest INVITE went to another phone here
-    version = request.packed_ends[47]
-    came, began_at = address.text(here[:16], version), address.text(there[:16], version)
-    step = STEP
-    if came == began_at:
-        came, began_at = joined(came, port_of(here)), joined(began_at, port_of(there))
-        step = SAME_PORT
+    came, began_at, step = _places(request.source, began.inside, request.packed_ends[47])
     return Reading("unknown", cause.UNKNOWN, (
         f"the phone sent it from {came}, and the call was set up from {began_at}: from another "
         "address the other end may not take it for this call"

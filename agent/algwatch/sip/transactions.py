@@ -255,7 +255,7 @@ class Transactions:
                     t.final_flow = flow
                     t.finals = 1
                     event((FINAL, t, row, i))
-                elif flow == t.final_flow:
+                elif flow == t.final_flow or flow == t.way_back[0]:  # its sender has moved
                     t.finals += 1
                     self._again(t, at)
                     if t.method == INVITE:
@@ -293,14 +293,14 @@ class Transactions:
         row[PAYLOAD] = 0
         batch = Batch(copy.payload, ROW.pack(*row), copy.packed_ends, 1, 0, copy.row[AT])
         batch.sightings[0] = copy
+        t = self.table.get(copy.row[TXN] ^ copy.row[CALL])
+        if t is not None and copy.row[STATUS] and copy.paired > 0:
+            t.way_back = way_back(copy.row, t)
         before = self.messages, self.duplicate, self.duplicates
         events = self.feed(batch, True, [], late=True)
         self.messages, self.duplicate, was = before
         self.messages -= self.duplicates - was
         self.impostors.clear()  # pairing has weighed it
-        t = self.table.get(copy.row[TXN] ^ copy.row[CALL])
-        if t is not None and copy.row[STATUS] and copy.paired > 0:
-            t.way_back = way_back(copy.row, t)
         return batch, events
 
     def sort(self) -> None:

@@ -120,6 +120,50 @@ def _() -> House:
     return _both(house, moved)
 
 
+def _answers_from_elsewhere(phone: str, port: int, moves_back: bool) -> House:
+    """The phone repeats its 2xx from a new place. moves_back: the ACK goes there, too."""
+    house = House()
+    register(house, 0)
+    call = Incoming(house, "moving@provider", contact=f"<sip:100@{house.public}>")
+    call.invite(1)
+    call.ringing(1.2)
+    call.ok(3)
+    if not moves_back:
+        call.ack(3.05)
+    for after in LADDER_2XX[: 2 if moves_back else None]:
+        house.phone, house.port, house.wan_port = phone, port, 40099
+        call.ok(3 + after)
+        if not moves_back:
+            house.phone, house.port, house.wan_port = "192.168.1.10", 5060, 5060
+            call.ack(3.05 + after)
+    house.phone, house.port, house.wan_port = phone, port, 40099
+    if moves_back:
+        call.ack(4.55)
+    call.phone_bye(60 if moves_back else 35)
+    return house
+
+
+@case("dlg001-answers-from-another-lan-address",
+      [("DLG001", "unknown", "observed")], NO, outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The phone moves when it has answered, and repeats its 2xx from its next address. Each ACK is
+    delivered to the old one: nobody between is to blame."""
+    return _answers_from_elsewhere("192.168.1.99", 5060, moves_back=False)
+
+
+@case("dlg001-answers-from-another-port",
+      [("DLG001", "unknown", "observed")], NO, outcomes=["dropped"])  # fmt: skip
+def _() -> House:
+    """The same with another port of the same address."""
+    return _answers_from_elsewhere("192.168.1.10", 5080, moves_back=False)
+
+
+@case("dlg001-near-miss-answers-from-another-lan-address", must_not=[*NO, *DLG])
+def _() -> House:
+    """The ACK follows the phone."""
+    return _answers_from_elsewhere("192.168.1.99", 5060, moves_back=True)
+
+
 def _two_phones(wan_port: int, speaks: bool) -> House:
     """Two phones with one account. The call for the second comes to WAN port 5060 before that
     sends anything, and reaches nobody. speaks: it registers later."""

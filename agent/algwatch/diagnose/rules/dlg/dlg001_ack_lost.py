@@ -14,7 +14,8 @@ What it sees
     It is the phone's fault if it answers a 2xx over TCP that asks for TCP over UDP, or sent its 2xx
     to a port that is neither the source of the INVITE nor in its Via. A delivered or sent ACK is
     the router's fault if the router had written the address in its Request-URI, or the Contact used
-    by the phone.
+    by the phone. A phone that repeats its 2xx from another place than its ACK was sent to has
+    moved.
 
 Why it breaks calls
     The callee must get an ACK. Without one it repeats its 2xx for 64*T1 = 32 s and then ends the
@@ -321,6 +322,9 @@ def _misrouted(call: Call, how: lost.LostAck, known: Known) -> Reading | None:
         return spoiled
     if how.how == lost.STOPPED_INBOUND:
         return misrouted_ack.misrouted(call, known)
+    ignored = how.how in (lost.IGNORED, lost.WRONG_PHONE)
+    if ignored and (elsewhere := moved.answers_from_elsewhere(call)) is not None:
+        return elsewhere
     if how.how == lost.IGNORED and _is_at_another_port(call):
         return misrouted_ack.sent_elsewhere(call)
     if how.how == lost.WRONG_PHONE:
