@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from algwatch.base import address
 from algwatch.base.address import joined
+from algwatch.base.native.layout import INVITE
 from algwatch.base.packet import LAN
 from algwatch.base.quote import somebody
-from algwatch.base.sighting import AT, FROM_TAG, Sighting, port_of
+from algwatch.base.sighting import AT, FROM_TAG, METHOD, Sighting, port_of
 from algwatch.compare.call import Call
 from algwatch.diagnose import cause
 from algwatch.diagnose.known import Known
@@ -97,22 +98,28 @@ def sends_from_elsewhere(call: Call | None, request: Sighting | None) -> Reading
     """For a request of the phone in its call (request: its LAN copy) that the other end refused, or
     did not answer: it comes from another LAN host, or over UDP another port, than the call went to.
     """
-    pairs = call.flow_pairs if call is not None else {}
-    began = pairs.get("ACK") or pairs.get("INVITE")  # a re-INVITE may come from elsewhere itself
     s = call.sides[LAN] if call is not None else None
-    if call is None or began is None or s is None or request is None or call.inbound is None:
+    if call is None or s is None or request is None or call.inbound is None:
         return None
-    here, there = request.source, began.inside
-    if request.ends.proto != UDP or began.proto != UDP:
+    began = call.flow_pairs.get("ACK") or call.flow_pairs.get("INVITE")
+    there, proto = (began.inside, began.proto) if began is not None else (b"", 0)
+    t = s.current.invite if s.current is not None else None
+    if request.row[METHOD] == INVITE and t is not None and t.requests:
+        # It comes from elsewhere itself, and so does the ACK to its refusal.
+        sent = (t.from_tag == s.caller_tag) != call.inbound
+        there = t.ends[:16] + t.ends[40:42] if sent else t.ends[16:32] + t.ends[42:44]
+        proto = t.ends[46]
+    here, began_at = request.source, there
+    if request.ends.proto != UDP or proto != UDP:
         here, there = here[:16], there[:16]  # each TCP connection has a port of its own
-    if request.side != LAN or here == there:
+    if request.side != LAN or not there or here == there:
         return None
     if (request.row[FROM_TAG] == s.caller_tag) == call.inbound:
         return None  # the other end's, as between two phones of this house
     if s.request is not None and s.request.source[: len(here)] == here:
         return None  # it called from there, and the latest INVITE went to another phone here
-    came, began_at, step = _places(request.source, began.inside, request.packed_ends[47])
+    came, went, step = _places(request.source, began_at, request.packed_ends[47])
     return Reading("unknown", cause.UNKNOWN, (
-        f"the phone sent it from {came}, and the call was set up from {began_at}: from another "
+        f"the phone sent it from {came}, and the call was set up from {went}: from another "
         "address the other end may not take it for this call"
     ), step=step)  # fmt: skip

@@ -11,6 +11,7 @@ from craft import (
     House,
     Incoming,
     Outgoing,
+    Timed,
     answer,
     register,
 )
@@ -118,6 +119,32 @@ def _() -> House:
         call.ok(3 + after)
     call.far_bye(35)
     return _both(house, moved)
+
+
+def _refused_re_invite(phone: str, wan_port: int) -> House:
+    """481 to a re-INVITE that the phone sends from this address."""
+    house = House()
+    call = Timed(house, "uac", call_id="moving@phone")
+    house.phone, house.wan_port = phone, wan_port
+    call.refused(20.03, call.refresh(20, "INVITE"), 481)
+    uri, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
+    house.out(20.05, call._request("ACK", 2, uri, tag, branch="invite1"))
+    return later(house, 100)
+
+
+@case("dlg008-re-invite-from-another-lan-address", [("DLG008", "unknown", "latent")],
+      [*NO, *DLG], outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone moves, and its re-INVITE is refused as of an unknown call: the network is not to
+    blame, and the other end need not have forgotten the call."""
+    return _refused_re_invite("192.168.1.99", 40099)
+
+
+@case("dlg008-near-miss-re-invite-from-the-same-address", [("DLG008", "network", "latent")],
+      [*NO, *DLG], outcomes=["unknown", "completed"], state="cannot-tell")  # fmt: skip
+def _() -> House:
+    """The phone stays where it is."""
+    return _refused_re_invite("192.168.1.10", 5060)
 
 
 def _answers_from_elsewhere(phone: str, port: int, moves_back: bool) -> House:

@@ -78,6 +78,11 @@ RULE = Rule(
 )  # fmt: skip
 
 NO_BYE = "the other end no longer has the call, and no BYE of it was seen"
+FORGOTTEN = "the other end does not know the call any more, and no BYE of it was seen"
+RESTARTED = (
+    "Look in the log of the end that refused it: it may have been restarted in the middle of the "
+    "call."
+)
 ASKS_FOR_BYE = (
     "Let the end that asked for credentials take a BYE of its calls without them: it knows the "
     "call by its tags."
@@ -225,14 +230,16 @@ def _disowned(call: Call, refusal: Sighting, known: Known) -> Iterator[Finding]:
     beyond = call.two_sided and call.inbound is not None and from_phone
     if call.unexplained or call.names is not None:
         beyond = False  # the router changed the dialog's names for the other end
+    lan = call.dialog(LAN)
+    sent = lan.refused[0] if lan is not None and lan.refused is not None else None
+    new = moved.sends_from_elsewhere(call, sent) if from_phone else None
     yield RULE.finding(
-        "network" if beyond else "unknown", "latent",
-        f"{asked} in the call to {quote.somebody(call.to)} was refused with {NO_DIALOG}: the other "
-        "end does not know the call any more, and no BYE of it was seen.",
+        "network" if beyond and new is None else "unknown", "latent",
+        f"{asked} in the call to {quote.somebody(call.to)} was refused with {NO_DIALOG}: "
+        f"{FORGOTTEN if new is None else new.what}.",
         [evidence(refusal, f"refused with {NO_DIALOG}", "200")], call.call_id, cause=cause.UNKNOWN,
         call_id=call.call_id, line=known.line_name(call), symptom=True,
-        next_step="Look in the log of the end that refused it: it may have been restarted in the "
-        "middle of the call.",
+        next_step=RESTARTED if new is None else new.step,
     )  # fmt: skip
 
 
