@@ -571,6 +571,76 @@ def _() -> House:
     return _swallowed(NAMED + b"m=audio 16384 RTP/AVP 8\r\n", again=())
 
 
+def _swallowed_inbound(host: str, alg: str = "linux", sport: int = 5060) -> House:
+    """A call that works, then one from the provider with this host in its SDP, stopped here."""
+    house = House(alg)
+    register(house, 0)
+    incoming_call(house, 1, "works@provider")
+    call = Incoming(house, "gone@provider")
+    call.invited = request(
+        "INVITE", f"sip:100@{house.public}", via=f"{call.src}:{sport}", branch="z9hG4bKi-gone",
+        call_id=call.call_id, cseq=1, caller=call._ids()["caller"], contact=call.far,
+        body=sdp(host, 20000),
+    )  # fmt: skip
+    for after in (0, *LADDER_INVITE):
+        call.invite(20 + after, lan=False, sport=sport)
+    register(house, 60, n=2)
+    return house
+
+
+@case("alg008-inbound-host-name",
+      [("ALG008", "router", "observed"), ("TXN001", "router", "observed")], DLG,
+      {"disable-sip-alg": "suspected"}, ["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The provider's INVITE has a host name as SDP address. It comes through the mapping of the
+    phone seven times, and the helper drops each."""
+    return _swallowed_inbound("media.example.net")
+
+
+@case("alg008-near-miss-inbound-no-reason", [("TXN001", "router", "observed")], ["ALG008", *DLG],
+      outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The same with an address in its SDP."""
+    return _swallowed_inbound("203.0.113.5")
+
+
+@case("alg008-near-miss-inbound-from-another-port", [("TXN001", "unknown", "observed")],
+      ["ALG008", *DLG], outcomes=["unanswered", "completed"])  # fmt: skip
+def _() -> House:
+    """The same from a port to which the phone has sent nothing: every NAT drops it."""
+    return _swallowed_inbound("media.example.net", sport=5062)
+
+
+def _swallowed_answer(host: str, alg: str = "linux") -> House:
+    """A call that works, then one whose 2xx has this host in its SDP and is stopped here."""
+    house = House(alg)
+    register(house, 0)
+    outgoing_call(house, 1, "works@phone")
+    call = Outgoing(house, "gone@phone")
+    call.invite(20)
+    call.respond(20.2, 180)
+    for after in (0, *LADDER_2XX):
+        call.respond(22 + after, 200, sdp(host, 20000), lan=False)
+    call.far_bye(54)
+    register(house, 60, n=2)
+    return house
+
+
+@case("alg008-inbound-answer-host-name",
+      [("ALG008", "router", "observed"), ("DLG001", "router", "observed")], ["DLG002", "DLG004"],
+      {"disable-sip-alg": "suspected"}, ["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The 2xx to the phone's INVITE has a host name as SDP address, and the helper drops it."""
+    return _swallowed_answer("media.example.net")
+
+
+@case("alg008-near-miss-inbound-answer-no-helper", [("DLG001", "router", "observed")],
+      ["ALG008", "DLG002", "DLG004"], outcomes=["dropped", "completed"])  # fmt: skip
+def _() -> House:
+    """The same where nothing is rewritten."""
+    return _swallowed_answer("media.example.net", alg="")
+
+
 @case("alg011-near-miss-ack-from-another-port",
       [("ALG011", "router", "latent"), ("DLG001", "provider", "observed")],
       ["DLG002", "DLG004", "ALG014", "ALG015"], {},
