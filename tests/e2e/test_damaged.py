@@ -46,7 +46,7 @@ def given_away(segment: Path) -> None:
     os.chown(segment.parent, 65534, 65534)
 
 
-DAMAGES = {
+DAMAGES: dict[Callable[[Path], None], str] = {
     flipped: "bytes are damaged and were left out",
     cut: "bytes are damaged and were left out",
     linked: "reports wait in memory",
