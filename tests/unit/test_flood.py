@@ -71,7 +71,7 @@ def test_an_unsolicited_flood_does_not_hide_a_call_that_dies() -> None:
     quiet, _, _ = run(0)
     loud, pipeline, _ = run(500)
     wanted = [(f.rule, f.harm, f.where) for f in quiet if isinstance(f, Finding)]
-    assert ("DLG001", "observed", "unknown") in wanted
+    assert ("DLG001", "observed", "network") in wanted
     found = [(f.rule, f.harm, f.where) for f in loud if isinstance(f, Finding)]
     assert [f for f in found if f[0] != "CAP005"] == [f for f in wanted if f[0] != "CAP005"]
     assert pipeline.counts()["capture"]["wan"] > 18_000

@@ -205,23 +205,23 @@ def branch_changed() -> House:
 
 
 CALLS: dict[str, tuple[Callable[[], House], set[tuple[str, str]]]] = {
-    "inbound, no ACK": (inbound, {("DLG001", "unknown"), ("DLG002", "phone")}),
+    "inbound, no ACK": (inbound, {("DLG001", "network"), ("DLG002", "phone")}),
     "inbound, it rings": (
-        lambda: inbound(rings=True), {("DLG001", "unknown"), ("DLG002", "phone")}
+        lambda: inbound(rings=True), {("DLG001", "network"), ("DLG002", "phone")}
     ),
     "inbound, ACK swallowed": (lambda: inbound(ack=True), {("DLG001", "router")}),
     "outbound, no ACK": (outbound, {("DLG001", "phone")}),
     "outbound, ACK swallowed": (lambda: outbound(sent=True), {("DLG001", "router")}),
     "outbound, 2xx swallowed": (lambda: outbound(answered=False), {("DLG001", "router")}),
     "completed": (completed, set()),
-    "forked": (forked, {("DLG001", "unknown"), ("DLG002", "phone")}),
+    "forked": (forked, {("DLG001", "network"), ("DLG002", "phone")}),
     "re-INVITE of the phone": (lambda: invited_again(True), {("DLG001", "phone")}),
     "re-INVITE of the far side": (
         lambda: invited_again(False), {("DLG001", "network"), ("NAT004", "phone")}
     ),
     "refused": (refused, set()),
     "cancelled": (cancelled, set()),
-    "challenged": (challenged, {("DLG001", "unknown"), ("DLG002", "phone")}),
+    "challenged": (challenged, {("DLG001", "network"), ("DLG002", "phone")}),
     "unanswered beyond": (lambda: unanswered(True), {("TXN001", "network")}),
     "unanswered, never left": (lambda: unanswered(False), {("TXN001", "router")}),
     "2xx swallowed, INVITE repeated": (answer_stopped, {("DLG001", "router")}),

@@ -111,7 +111,7 @@ def test_a_lost_ack_shows_although_another_phone_was_cancelled() -> None:
     reports = verdict(ring_both(acked=False))
     assert calls(reports) == [("dropped", "missing", 10)]
     (lost,) = findings(reports, "DLG001")
-    assert (lost.where, lost.harm) == ("unknown", "observed")
+    assert (lost.where, lost.harm) == ("network", "observed")
 
 
 def test_two_phones_that_answer_at_once_are_no_retransmission_and_the_call_goes_on() -> None:

@@ -178,7 +178,7 @@ def _() -> House:
 
 
 @case("alg011-near-miss-follows-contact-helper-off",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")],
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
       ["ALG011", "ALG014", "ALG015"], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
     """The same provider with the helper off: it sends the ACK to the private Contact, and the call

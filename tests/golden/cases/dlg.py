@@ -197,7 +197,7 @@ def _() -> House:
 
 
 @case("dlg002-private-contact",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")],
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
       ["DLG004", *ALG], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
     """No ALG, the phone writes its private address into the Contact of its 2xx, and the provider
@@ -209,7 +209,7 @@ def _() -> House:
 
 
 @case("dlg002-helper-leaves-other-port",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed"),
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed"),
        ("ALG010", "router", "latent")],
       ["DLG004", "ALG014", "ALG015"], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
@@ -233,7 +233,7 @@ def _() -> House:
     return house
 
 
-@case("dlg002-taken-back", [("DLG001", "unknown", "observed"), ("DLG002", "unknown", "none")],
+@case("dlg002-taken-back", [("DLG001", "network", "observed"), ("DLG002", "unknown", "none")],
       ["DLG004", *ALG], outcomes=["dropped", "completed"])  # fmt: skip
 def _() -> House:
     """The provider finds the same phone past its private Contact a minute later: that the ACK of
@@ -260,7 +260,7 @@ def _() -> House:
 
 
 @case("dlg002-stays-another-provider",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")],
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
       ["DLG004", *ALG], PHONE_OR_PROVIDER, ["dropped", "completed"])  # fmt: skip
 def _() -> House:
     """Another provider finds the same phone: that says nothing of the first one."""

@@ -134,7 +134,7 @@ def _rings(house: House, call: Incoming) -> House:
     return house
 
 
-@case("dlg002-second-proxy", [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")],
+@case("dlg002-second-proxy", [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")],
       ["REG006", *ALG], PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
     """A second proxy of the provider gets through, and sends its ACK to the private Contact."""
@@ -143,7 +143,7 @@ def _() -> House:
 
 
 @case("dlg002-near-miss-ghost-call",
-      [("DLG002", "network", "observed"), ("DLG001", "unknown", "observed")], ["REG006", *ALG],
+      [("DLG002", "network", "observed"), ("DLG001", "network", "observed")], ["REG006", *ALG],
       outcomes=["dropped"])  # fmt: skip
 def _() -> House:
     """A scanner rings the phone at an address that anybody can try, and acknowledges nothing:
@@ -179,7 +179,7 @@ def _hangs_up(status: int) -> House:
 
 
 @case("dlg002-bye-refused-shows-nothing",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")], ALG,
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")], ALG,
       PHONE_OR_PROVIDER, ["completed", "dropped"])  # fmt: skip
 def _() -> House:
     """The phone refuses the BYE with 481, as anybody's: it does not show that the provider finds

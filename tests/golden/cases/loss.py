@@ -187,7 +187,7 @@ def _() -> House:
 
 
 @case("txn005-near-miss-lost-ack-ladders",
-      [("DLG001", "unknown", "observed"), ("DLG002", "phone", "observed")],
+      [("DLG001", "network", "observed"), ("DLG002", "phone", "observed")],
       ["TXN005", *ALG], {"enable-rport-stun-outbound": "recommended",
                          "provider-fix-contact": "recommended"},
       ["dropped"] * 4)  # fmt: skip

@@ -76,7 +76,7 @@ def _() -> House:
 
 
 @case("dlg001-answer-to-a-neighbour",
-      [("DLG001", "unknown", "observed"), ("DLG002", "phone", "observed")], ALG, PHONE_OR_PROVIDER,
+      [("DLG001", "network", "observed"), ("DLG002", "phone", "observed")], ALG, PHONE_OR_PROVIDER,
       ["dropped"])  # fmt: skip
 def _() -> House:
     """A 200 in the phone's name, which a neighbour got before the phone answered: the phone's own
@@ -89,7 +89,7 @@ def _() -> House:
 
 
 @case("dlg001-cancelled-by-a-stranger",
-      [("DLG001", "unknown", "observed"), ("DLG002", "phone", "observed")], ALG, PHONE_OR_PROVIDER,
+      [("DLG001", "network", "observed"), ("DLG002", "phone", "observed")], ALG, PHONE_OR_PROVIDER,
       ["dropped"])  # fmt: skip
 def _() -> House:
     """A CANCEL from a host that did not call: it has to go the way of its INVITE."""
@@ -129,7 +129,7 @@ def _() -> House:
 
 
 @case("dlg001-acknowledged-by-nobody-who-called",
-      [("DLG001", "unknown", "observed"), ("DLG002", "phone", "observed")], ALG, PHONE_OR_PROVIDER,
+      [("DLG001", "network", "observed"), ("DLG002", "phone", "observed")], ALG, PHONE_OR_PROVIDER,
       ["dropped"])  # fmt: skip
 def _() -> House:
     """ACKs from a host of the LAN in the provider's dialog: none of them is the caller's."""

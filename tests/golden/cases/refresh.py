@@ -49,7 +49,7 @@ def _asked_again(house: House, contact: str, lives: bool = False,
 
 
 @case("dlg010-answer-to-a-re-invite",
-      [("DLG010", "phone", "observed"), ("DLG001", "unknown", "observed")],
+      [("DLG010", "phone", "observed"), ("DLG001", "network", "observed")],
       _without("DLG010", "DLG001"), PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
     """The phone shows its public address in its INVITE's 2xx, and its private one in the 2xx to a
@@ -60,7 +60,7 @@ def _() -> House:
 
 
 @case("dlg010-router-adds-a-parameter",
-      [("DLG010", "phone", "observed"), ("DLG001", "unknown", "observed"),
+      [("DLG010", "phone", "observed"), ("DLG001", "network", "observed"),
        ("ALG001", "router", "latent")], _without("DLG010", "DLG001", "ALG001"),
       PHONE_OR_PROVIDER, ["completed", "dropped"])  # fmt: skip
 def _() -> House:
@@ -100,7 +100,7 @@ def _() -> House:
 
 
 @case("dlg010-router-writes-it",
-      [("DLG010", "router", "observed"), ("DLG001", "unknown", "observed")],
+      [("DLG010", "router", "observed"), ("DLG001", "network", "observed")],
       [*DLG[1:], "DLG005", "DLG006"], {"disable-sip-alg": "suspected"}, ["dropped"])  # fmt: skip
 def _() -> House:
     """The phone shows its public address both times; in the 2xx to the re-INVITE the router writes

@@ -51,7 +51,7 @@ def _() -> House:
 
 
 @case("dlg002-contact-with-a-private-name",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")], ["DLG004", *ALG],
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")], ["DLG004", *ALG],
       PHONE_FIX, DROP)  # fmt: skip
 def _() -> House:
     """The 2xx of the phone has the Contact phone.local, and no ACK comes."""

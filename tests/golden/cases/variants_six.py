@@ -102,7 +102,7 @@ def _() -> House:
     return _refused_first("")
 
 
-@case("dlg001-near-miss-refused-by-another", [("DLG001", "unknown", "observed"),
+@case("dlg001-near-miss-refused-by-another", [("DLG001", "network", "observed"),
       ("DLG002", "phone", "observed")], ALG,
       {"enable-rport-stun-outbound": "recommended", "provider-fix-contact": "recommended"},
       ["dropped"])  # fmt: skip

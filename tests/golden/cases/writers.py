@@ -47,7 +47,7 @@ def _unreachable(alg: Rewriter | None = None) -> House:
 
 
 @case("dlg002-rport-taken-out",
-      [("DLG002", "unknown", "observed"), ("DLG001", "unknown", "observed"),
+      [("DLG002", "unknown", "observed"), ("DLG001", "network", "observed"),
        ("ALG002", "router", "latent")], ["DLG004", "ALG011"],
       dict.fromkeys(PHONE_OR_PROVIDER, "suspected"), ["dropped"])  # fmt: skip
 def _() -> House:
@@ -57,7 +57,7 @@ def _() -> House:
 
 
 @case("dlg002-near-miss-rport-kept",
-      [("DLG002", "phone", "observed"), ("DLG001", "unknown", "observed")], ["DLG004", *ALG],
+      [("DLG002", "phone", "observed"), ("DLG001", "network", "observed")], ["DLG004", *ALG],
       PHONE_OR_PROVIDER, ["dropped"])  # fmt: skip
 def _() -> House:
     """The phone gets both, and makes nothing of them."""

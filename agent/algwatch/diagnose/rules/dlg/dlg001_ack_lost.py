@@ -65,7 +65,6 @@ from algwatch.diagnose import (
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Evidence, Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.private_contact import may_lead_astray
 from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence, times
 from algwatch.diagnose.subject import CALL
@@ -184,8 +183,6 @@ def _reading_of(call: Call, known: Known) -> Reading:
         if how.how in (lost.NEVER_ON_WAN, lost.NOT_SENT):
             where = odd_ack.place(call, how.dialog)
             return Reading(where, cause.of_place(where), "the only ACK has another number")
-    if reading is READINGS[lost.NEVER_ON_WAN] and may_lead_astray(call, known):
-        return Reading("unknown", cause.UNKNOWN, reading.what)  # DLG002
     return reading
 
 

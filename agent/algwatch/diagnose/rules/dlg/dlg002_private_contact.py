@@ -46,7 +46,6 @@ from algwatch.diagnose import after_refusal, cause, malformed, misrouted_ack, re
 from algwatch.diagnose import lost_ack as lost
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.private_contact import nat_is_beyond, private_contact
 from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
 from algwatch.diagnose.stranger import called_by_stranger
@@ -159,6 +158,30 @@ def _of_far(call: Call, how: lost.LostAck, reading: Reading, known: Known) -> Fi
         proof, call.call_id, cause=reading.cause, certain=reading.cause == cause.ALG,
         call_id=call.call_id, line=line.name if line else "",
     )  # fmt: skip
+
+
+def private_contact(message: Sighting, two_sided: bool, nat_beyond: bool = False) -> str:
+    """The Contact host if unreachable for the far side of this WAN message, else "". nat_beyond:
+    see nat_is_beyond()."""
+    contacts = Message(message.payload).contacts
+    host, ends = contacts[0].host if contacts else "", message.ends
+    if not address.is_unreachable(host) and not (":" not in ends.dst and address.is_ipv6(host)):
+        return ""  # the last: behind a NAT64, the far end may have IPv4 only
+    # Inside one private network, or before the NAT, a private Contact is right.
+    if address.is_unroutable(ends.dst) or (ends.src == host and not nat_beyond):
+        return ""
+    if not two_sided and address.is_unroutable(ends.src):
+        return ""
+    return host
+
+
+def nat_is_beyond(call: Call) -> bool:
+    """This router does not translate the private address of the phone, so somebody further on does
+    (the ISP, with DS-Lite: RFC 6333), and the far end sees another one."""
+    pair = call.flow_pair
+    if not call.two_sided or pair is None or pair.translated or pair.phone != pair.wan_host:
+        return False
+    return address.is_unroutable(pair.phone) and not address.is_unroutable(pair.far)
 
 
 def _is_the_routers(entered: Sighting | None, left: Sighting) -> bool:

@@ -61,10 +61,13 @@ from algwatch.diagnose import (
 )
 from algwatch.diagnose.finding import Finding
 from algwatch.diagnose.known import Known
-from algwatch.diagnose.private_contact import nat_is_beyond, private_contact
 from algwatch.diagnose.reading import Reading
 from algwatch.diagnose.rule import Rule, evidence
-from algwatch.diagnose.rules.dlg.dlg002_private_contact import cause_of
+from algwatch.diagnose.rules.dlg.dlg002_private_contact import (
+    cause_of,
+    nat_is_beyond,
+    private_contact,
+)
 from algwatch.diagnose.subject import CALL
 from algwatch.diagnose.to_itself import bye_by_another_route, bye_to_itself, bye_without_tag
 from algwatch.sip.dialog import Dialog, DialogSet
