@@ -222,10 +222,11 @@ class Counted:
         ends = {key: End(_one_line(some)[-1]) for key, some in said.items()}
         streams = {(side, caller): _way(by_end, side, caller)
                    for side in (LAN, WAN, UNKNOWN) for caller in (True, False)}  # fmt: skip
+        came = {side for (side, _), some in streams.items() if some}
         stranger = _put_strangers_out(call, ends, streams)
         ways = {key: Way(some) for key, some in streams.items()}
-        if stranger is not None and not (ways[WAN, True].packets or ways[WAN, False].packets):
-            shown -= {WAN}  # perhaps nobody else is captured there
+        # Perhaps only strangers are captured there.
+        shown -= came - {side for (side, _), way in ways.items() if way.packets}
         if call.two_sided and UNKNOWN in shown:  # a file with both sides: take this call's own
             shown |= {side for (side, _), way in ways.items() if way.packets}
         changed = max((end.now.at for end in ends.values()), default=0)
