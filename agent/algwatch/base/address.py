@@ -140,7 +140,7 @@ _PRIVATE_NAMES = (".localhost", ".invalid", ".local", ".home.arpa")
 
 def is_unreachable(host: str) -> bool:
     """As is_unroutable(), and True for names which nobody on the Internet can look up."""
-    return _is_unroutable(host) or is_private_name(host) if len(host) <= LONGEST else False
+    return len(host) <= LONGEST and (_is_unroutable(host) or is_private_name(host))
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,8 @@ the id of a rule."""
 
 from __future__ import annotations
 
+from algwatch.base import address
+
 NONE = ""  # nothing is wrong
 UNKNOWN = "unknown"  # seen, and not explained
 CAPTURE = "capture"  # the capture itself cannot be trusted
@@ -44,6 +46,11 @@ CAUSES = (
 UNREACHABLE = (NAT_UNHANDLED, PRIVATE_NAME)
 
 _BY_PLACE = {"phone": PHONE, "provider": PROVIDER, "router": ALG}
+
+
+def of_contact(host: str) -> str:
+    """The cause of an unreachable host in a phone's Contact, left as the phone wrote it."""
+    return PRIVATE_NAME if address.is_private_name(host) else NAT_UNHANDLED
 
 
 def of_place(where: str) -> str:

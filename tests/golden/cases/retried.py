@@ -199,9 +199,9 @@ def _() -> House:
     return _other_server("203.0.113.45:5060")
 
 
-def _crossed(at_once: bool) -> House:
+def _crossed(at_once: bool, accepts: bool = False) -> House:
     """Both ends send a re-INVITE at one moment, and each refuses that of the other. at_once: and
-    then both hang up; else the phone does so ten seconds later."""
+    then both hang up; else the phone does so ten seconds later. accepts: the phone does."""
     house = House()
     register(house, 0)
     call = Outgoing(house, "crossed@phone")
@@ -209,10 +209,13 @@ def _crossed(at_once: bool) -> House:
     target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
     mine = house.out(20, call._request("INVITE", 2, target, tag, call.contact, call.body, "re"))
     theirs = house.into(20.005, call.from_far("INVITE", 9))
-    house.out(20.02, answer(491, theirs))
+    house.out(20.02, answer(200, theirs, contact=call.contact, body=call.body)
+              if accepts else answer(491, theirs))  # fmt: skip
     house.into(20.03, answer(491, mine, received=house.wan_ip, rport=5060))
     house.out(20.04, call._request("ACK", 2, target, tag, branch="re"))
-    house.into(20.06, call.from_far("ACK", 9).replace(b"z9hG4bKfack", b"z9hG4bKfinvite"))
+    ack = call.from_far("ACK", 9)
+    # To a refusal it has the branch of its INVITE (RFC 3261 section 17.1.1.3).
+    house.into(20.06, ack if accepts else ack.replace(b"z9hG4bKfack", b"z9hG4bKfinvite"))
     over = 20.1 if at_once else 30
     seen = house.out(over, call._request("BYE", 3, target, tag))
     if at_once:
@@ -238,20 +241,7 @@ def _() -> House:
 def _() -> House:
     """Two refreshes cross, and the phone accepts the one of the far end before the 491 comes to its
     own: the session is refreshed, and nobody need try again."""
-    house = House()
-    register(house, 0)
-    call = Outgoing(house, "crossed@phone")
-    call.set_up(1, rings=0.1)
-    target, tag = call.far_contact.strip("<>"), f";tag={call._tag}"
-    mine = house.out(20, call._request("INVITE", 2, target, tag, call.contact, call.body, "re"))
-    theirs = house.into(20.005, call.from_far("INVITE", 9))
-    house.out(20.02, answer(200, theirs, contact=call.contact, body=call.body))
-    house.into(20.03, answer(491, mine, received=house.wan_ip, rport=5060))
-    house.out(20.04, call._request("ACK", 2, target, tag, branch="re"))
-    house.into(20.06, call.from_far("ACK", 9))
-    seen = house.out(30, call._request("BYE", 3, target, tag))
-    house.into(30.03, answer(200, seen, received=house.wan_ip, rport=5060))
-    return house
+    return _crossed(False, accepts=True)
 
 
 @case("nat004-near-miss-registrar-in-the-lan", must_not=["NAT004", *NO])

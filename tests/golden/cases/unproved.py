@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from craft import LADDER_2XX, House, Incoming, Outgoing, incoming_call, register
+from craft import LADDER_2XX, House, Incoming, incoming_call, register
 
 from cases.case import ALG, DLG, case
 from cases.dlg import _hung_up
 from cases.drops import Subscribing
+from cases.variants_field import unacknowledged
 from cases.ways import OTHERS, PHONE_FIX, _callee
 
 LOCAL = "<sip:100@localhost>"
@@ -64,31 +65,19 @@ def _() -> House:
     return house
 
 
-def _called(contact: str) -> House:
-    """The 2xx from beyond is never acknowledged by the phone."""
-    house = House()
-    register(house, 0)
-    call = Outgoing(house, "named@far", far_contact=contact)
-    call.invite(1)
-    for after in (0, *LADDER_2XX):
-        call.ok(3 + after)
-    call.far_bye(35.1)
-    return house
-
-
 @case("dlg002-far-contact-is-localhost",
       [("DLG002", "provider", "observed"), ("DLG001", "provider", "observed")], ALG,
       {"provider-fix-contact": "recommended"}, DROP)  # fmt: skip
 def _() -> House:
     """The provider's Contact is localhost: for the phone this is the phone itself."""
-    return _called("<sip:300@localhost:5060>")
+    return unacknowledged("<sip:300@localhost:5060>")
 
 
 @case("dlg002-near-miss-far-contact-with-a-public-name", [("DLG001", "phone", "observed")],
       [*OTHERS, *ALG], outcomes=DROP)  # fmt: skip
 def _() -> House:
     """A name that the phone can look up."""
-    return _called("<sip:300@example.net:5060>")
+    return unacknowledged("<sip:300@example.net:5060>")
 
 
 @case("dlg012-contact-is-localhost", [("DLG012", "phone", "observed")], ALG, PHONE_FIX, [])

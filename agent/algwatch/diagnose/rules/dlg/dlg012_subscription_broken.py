@@ -305,10 +305,7 @@ def _deaf(one: Subscribed, known: Known) -> Reading:
             if wrote is None or not are_copies(lan.request, wan.request):
                 return Reading("network", cause.UNKNOWN, NONE_CAME)
             if same_endpoint(wrote, shown):
-                why = cause.NAT_UNHANDLED
-                if address.is_private_name(shown.host):
-                    why = cause.PRIVATE_NAME
-                return Reading("phone", why, (
+                return Reading("phone", cause.of_contact(shown.host), (
                     f"the phone's Contact was {shown_host(shown.host)} on the WAN, where nobody "
                     "can send to, and neither end handled the NAT"
                 ))  # fmt: skip

@@ -154,8 +154,7 @@ def _reading(call: Call, s: DialogSet, one: Reliable, known: Known) -> Reading |
         what = "it has no Contact, so its caller does not know where to send the PRACK"
         return Reading("phone", cause.PHONE, what)
     if address.is_unreachable(host) and not address.is_unroutable(ends.dst) and host != ends.src:
-        why = cause.PRIVATE_NAME if address.is_private_name(host) else cause.NAT_UNHANDLED
-        return Reading("phone", why, (
+        return Reading("phone", cause.of_contact(host), (
             f"no PRACK reached this router, and its Contact is {host}, which cannot be reached "
             f"from {ends.dst}"
         ))  # fmt: skip
