@@ -24,7 +24,7 @@ def some(these: Iterable[T], parts: int) -> list[T]:
     """One of so many parts of them, the same each time on one day. The parts are of one size, and
     each has one of them at least: pytest skips a test without parameters."""
     every = list(these)
-    if ALL:
+    if ALL or not every:
         return every
     mixed = sorted(range(len(every)), key=lambda place: zlib.crc32(_name(every[place]).encode()))
     parts = min(parts, len(every))

@@ -46,6 +46,7 @@ rr clear base64 sess version conf confirm optional session
 """
 WORDS = frozenset(_SIP.split()) | frozenset(_SDP.split())
 SERVICES = frozenset(("sip", "sips", "www", "pbx", "sbc", "voip", "stun", "ims", "tel"))
+PRIVATE = frozenset(("localhost", "localhost.localdomain"))  # everybody has them (RFC 6761)
 TOP = frozenset(("com", "net", "org", "info", "biz", "local", "lan", "home", "arpa", "example",
                  "invalid", "test", "localdomain", "internal", "corp", "box"))  # fmt: skip
 """Last labels of domain names, beside those of two letters."""

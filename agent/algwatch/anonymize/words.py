@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from algwatch.anonymize.addresses import Addresses
 from algwatch.anonymize.cipher import Cipher
-from algwatch.anonymize.vocabulary import FREE, NUMERIC, SERVICES, TOP, VERBATIM, WORDS
+from algwatch.anonymize.vocabulary import FREE, NUMERIC, PRIVATE, SERVICES, TOP, VERBATIM, WORDS
 from algwatch.base import address
 from algwatch.report.secrets import without_secrets
 
@@ -147,6 +147,8 @@ class Words:
             return self._addresses.text4(host) if address.ipv4(host) >= 0 else self._all(host)
         if not re.search(r"[A-Za-z_]", host):
             return self._words(host, SHORT)
+        if host.lower() in PRIVATE:
+            return host
         labels = host.split(".")
         last = len(labels) - 1 - (not labels[-1])
         for i, label in enumerate(labels):

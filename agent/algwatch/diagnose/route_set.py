@@ -268,6 +268,8 @@ def unroutable_contact(call: Call, how: lost.LostAck) -> Reading | None:
         return None
     what = f"its Contact sends the ACK to {shown_host(host)}, which {ends.dst} cannot reach"
     if _contact_host(far.answer) != host:
+        if address.is_private_name(host):
+            return Reading("unknown", cause.UNKNOWN, what)  # no ALG writes a name
         return _of_router(call, near.answer, "Contact", what)
     return Reading("provider", cause.PROVIDER_CONTACT, what)
 
