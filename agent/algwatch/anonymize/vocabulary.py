@@ -19,8 +19,9 @@ giveup noresource invariant full none header critical off yes no true false on e
 digest basic bearer realm username nonce cnonce opaque response qop auth int nc algorithm md5 sess
 sha stale domain rspauth nextnonce auts akav1 akav2 100rel timer gruu outbound norefersub histinfo
 eventlist precondition tdialog answermode resource recipient multiple sec agree change application
-sdp dtmf relay isup sipfrag cpim simple summary multipart mixed alternative related boundary
-charset utf plain html xml json pidf reginfo watcherinfo conference presence voicemail waiting
+sdp dtmf relay isup sipfrag cpim iscomposing imdn im simple summary multipart mixed alternative
+related boundary charset utf plain html xml json pidf reginfo watcherinfo conference presence
+voicemail waiting
 messages account urgent fax signal duration emergency normal non render handling required optional
 base signalling icon card deliver telephone ipsec 3gpp alg hmac spi port esp ealg des ede3 cbc aes
 prot mod trans tdls completed elsewhere rtp keep alive keepalive hello expired clearing busy
